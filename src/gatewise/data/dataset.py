@@ -1,0 +1,96 @@
+"""`SequenceData`: what every reader returns and everything after it takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SequenceData:
+    """Sequences of one kind with their targets, as read: nothing scaled, padded or filled in.
+
+    Attributes:
+        sequences: one ``[T, I]`` float64 array each (T may differ, I may not); a missing value is NaN.
+        targets: None, or one a sequence: a ``str`` (a class label, always text), a ``float``, a ``[K]`` float array,
+            or a ``[T, K]`` float array with one row a step. All of the same kind.
+        channels: names of the I input channels.
+        target_names: names of the K target values of a regression; one name for a label.
+        classes: labels that the file itself declares (``@classLabel`` of .ts), in its order; None where it declares none.
+        ids: the name of each sequence in its file; None where it has none.
+        groups: the group of each sequence (a person, a machine); None unless asked for.
+        source: the file, or ``"memory"``; errors begin with it.
+        rows: where each sequence stands in its file (line number from 1, or row of a table), for errors; may be None.
+    """
+
+    sequences: Sequence[np.ndarray]
+    targets: Sequence[Any] | None = None
+    channels: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    ids: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    source: str = "memory"
+    rows: Sequence[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``[N]`` int64: steps of each sequence."""
+        return np.array([len(sequence) for sequence in self.sequences], dtype=np.int64)
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> "SequenceData":
+        """The sequences at these positions, in this order."""
+
+        def pick(values: Sequence[Any] | None) -> list[Any] | None:
+            return None if values is None else [values[int(i)] for i in indices]
+
+        return replace(
+            self,
+            sequences=pick(self.sequences) or [],
+            targets=pick(self.targets),
+            ids=pick(self.ids),
+            groups=pick(self.groups),
+            rows=pick(self.rows),
+        )
+
+    def where(self, index: int) -> str:
+        """How an error names sequence ``index``: file and line where known, else its number."""
+        name = f" (id {self.ids[index]})" if self.ids is not None else ""
+        if self.rows is not None:
+            return f"{self.source}, row {self.rows[index]}{name}"
+        return f"{self.source}, sequence {index}{name}"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a table becomes sequences; formats that say it themselves (.ts, UCR) need none of it.
+
+    Long form (one row a step) when ``id`` is given, else wide form (one row a sequence).
+
+    Attributes:
+        id: column that names the sequence a row belongs to (long form), or the row's own name (wide form).
+        time: column to sort the steps by (long form); default: the order in the file.
+        features: input columns; default: every numeric column that has no other role.
+        target: the answer; one column, or several for a regression. In long form a value that changes within a
+            sequence is one answer a step.
+        group: column that names whose sequence it is.
+        task: what the targets are read as: ``"classification"`` (labels, kept as text) or ``"regression"`` (numbers);
+            None decides from the file: numbers with a fraction are a regression, all else is labels.
+    """
+
+    id: str | None = None
+    time: str | None = None
+    features: tuple[str, ...] | None = None
+    target: tuple[str, ...] | None = None
+    group: str | None = None
+    task: str | None = None
+
+
+def display(path: Path | str) -> str:
+    """A path as errors show it."""
+    return str(path)

@@ -1,0 +1,120 @@
+"""The plain data that passes between modules. Nothing here has behaviour beyond moving to a device.
+
+Shape letters, everywhere: ``B`` batch, ``T`` time, ``I`` input features, ``H`` hidden units, ``P`` projection,
+``G`` gates, ``D`` directions, ``L`` layers, ``K`` classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class State(NamedTuple):
+    """Hidden state and cell state, ``h`` first as in torch.
+
+    Of a module: ``[L*D, B, P or H]`` and ``[L*D, B, H]``, layer-major.
+    """
+
+    h: Tensor
+    c: Tensor
+
+
+class Example(NamedTuple):
+    """One encoded sequence and what should come out of it, ready for a batch.
+
+    ``input`` is ``[T, I]`` float32; ``target`` a class number, a vector ``[K]``, values per step ``[T, K]``, or None.
+    """
+
+    input: np.ndarray
+    target: Any = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several examples, padded.
+
+    Attributes:
+        inputs: ``[B, T, I]``; a task with several inputs uses a NamedTuple of tensors.
+        lengths: ``[B]`` int64, real steps of each row. Padding may hold anything.
+        targets: ``[B]``, ``[B, K]`` or ``[B, T, K]``; None when only predictions are wanted.
+        target_lengths: None for one target a row, ``lengths`` itself for one a step, else its own.
+        continues: ``[B]`` bool, rows that carry on the state of the batch before; None for none of them.
+    """
+
+    inputs: Any
+    lengths: Tensor
+    targets: Tensor | None = None
+    target_lengths: Tensor | None = None
+    continues: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        moved = {f.name: _to_device(getattr(self, f.name), device) for f in fields(self)}
+        return replace(self, **moved)
+
+
+def _to_device(value: Any, device: torch.device | str) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return value if value is None else type(value)(*(_to_device(part, device) for part in value))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model returns.
+
+    Attributes:
+        scores: ``[B, K]``, or ``[B, T, K]`` for an answer per step; before any softmax.
+        lengths: ``[B]``, valid steps of per-step scores.
+        state: the recurrent state after the last step, to carry on from; None where a model has none.
+        encoded: ``[B, T, D*H]``, what a decoder attends to; None where nobody asks.
+    """
+
+    scores: Tensor
+    lengths: Tensor
+    state: Any = None
+    encoded: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A summed loss and how many targets it was summed over: means over ragged batches are then exact.
+
+    ``count`` may be fractional: class weights count an example by its weight.
+    """
+
+    total: Tensor
+    count: Tensor | float
+
+
+class Prediction(NamedTuple):
+    """An answer: ``value`` is a label, a number or a list of numbers.
+
+    ``probabilities`` is one float a class, in the order of the adapter's labels; None where there are none.
+    """
+
+    value: Any
+    probabilities: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a metric may look at: mean loss, predictions and references of a whole data set, in its order.
+
+    ``references`` holds what ``Prediction.value`` should have been, in the same form.
+    """
+
+    loss: float
+    predictions: list[Prediction]
+    references: list[Any]
+
+
+class Monitor(NamedTuple):
+    """The metric by which the best epoch is chosen, and whether ``"max"`` or ``"min"`` is better."""
+
+    metric: str
+    mode: str
