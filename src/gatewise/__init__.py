@@ -1,1 +1,71 @@
 """gatewise: train, see into and ship LSTM models on sequences of any kind."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatewise import data, kernels, nn
+    from gatewise.models import recipes
+    from gatewise.api import Run, cross_validate, load, train
+    from gatewise.cell import Cell
+    from gatewise.errors import (
+        ConfigError,
+        DataError,
+        GatewiseError,
+        KernelUnavailable,
+        MissingExtraError,
+        OptionError,
+        RunError,
+        ShapeError,
+    )
+    from gatewise.kernels import use_kernel
+    from gatewise.nn import LSTM, LSTMCell, from_torch, to_torch
+    from gatewise.nn.norm import SequenceBatchNorm
+    from gatewise.training.fit import InterruptedTraining
+    from gatewise.types import State
+
+__version__ = "0.1.0"
+
+# Public name -> where it lives. Resolved when first used (PEP 562), so that `import gatewise` costs little.
+_HOMES = {
+    "Cell": "gatewise.cell",
+    "ConfigError": "gatewise.errors",
+    "DataError": "gatewise.errors",
+    "GatewiseError": "gatewise.errors",
+    "InterruptedTraining": "gatewise.training.fit",
+    "KernelUnavailable": "gatewise.errors",
+    "LSTM": "gatewise.nn",
+    "LSTMCell": "gatewise.nn",
+    "MissingExtraError": "gatewise.errors",
+    "OptionError": "gatewise.errors",
+    "Run": "gatewise.api",
+    "RunError": "gatewise.errors",
+    "SequenceBatchNorm": "gatewise.nn.norm",
+    "ShapeError": "gatewise.errors",
+    "State": "gatewise.types",
+    "cross_validate": "gatewise.api",
+    "data": "",
+    "from_torch": "gatewise.nn",
+    "kernels": "",
+    "load": "gatewise.api",
+    "nn": "",
+    "recipes": "gatewise.models",
+    "to_torch": "gatewise.nn",
+    "train": "gatewise.api",
+    "use_kernel": "gatewise.kernels",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605  one list, not two
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f'module "gatewise" has no attribute "{name}"')
+    home = _HOMES[name]
+    value = getattr(importlib.import_module(home), name) if home else importlib.import_module(f"gatewise.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,11 +1,14 @@
 """The plain data that passes between modules. Nothing here has behaviour beyond moving to a device.
 
+Batches and outputs are NamedTuples, not dataclasses: torch's and Lightning's own tools (data parallelism, casting to a
+precision) look into tuples.
+
 Shape letters, everywhere: ``B`` batch, ``T`` time, ``I`` input features, ``H`` hidden units, ``P`` projection,
 ``G`` gates, ``D`` directions, ``L`` layers, ``K`` classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +36,7 @@ class Example(NamedTuple):
     target: Any = None
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Several examples, padded.
 
     Attributes:
@@ -53,8 +55,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        moved = {f.name: _to_device(getattr(self, f.name), device) for f in fields(self)}
-        return replace(self, **moved)
+        return Batch(*(_to_device(part, device) for part in self))
 
 
 def _to_device(value: Any, device: torch.device | str) -> Any:
@@ -63,8 +64,7 @@ def _to_device(value: Any, device: torch.device | str) -> Any:
     return value if value is None else type(value)(*(_to_device(part, device) for part in value))
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What a model returns.
 
     Attributes:
@@ -80,8 +80,7 @@ class Outputs:
     encoded: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """A summed loss and how many targets it was summed over: means over ragged batches are then exact.
 
     ``count`` may be fractional: class weights count an example by its weight.

@@ -1,1 +1,34 @@
-"""."""
+"""Numeric sequences: readers, the fitted scaling and labels, splits and batches.
+
+Files and Python objects become `SequenceData` (`read`, `from_python`); a `SequenceAdapter` fitted on the training part
+(`split`) turns it into examples; `epoch_order` says which of them share a batch.
+"""
+
+from gatewise.data.adapter import SequenceAdapter, adapter_from_json
+from gatewise.data.arrays import from_python
+from gatewise.data.batching import epoch_order, evaluation_order, in_file_order, padding_share, shard
+from gatewise.data.dataset import ReadOptions, SequenceData
+from gatewise.data.read import read
+from gatewise.data.scaling import Scaler
+from gatewise.data.split import folds, split, split_notes
+from gatewise.data.targets import Labels, Values
+
+__all__ = [
+    "Labels",
+    "ReadOptions",
+    "Scaler",
+    "SequenceAdapter",
+    "SequenceData",
+    "Values",
+    "adapter_from_json",
+    "epoch_order",
+    "evaluation_order",
+    "folds",
+    "from_python",
+    "in_file_order",
+    "padding_share",
+    "read",
+    "shard",
+    "split",
+    "split_notes",
+]

@@ -16,9 +16,9 @@ class SequenceData:
         sequences: one ``[T, I]`` float64 array each (T may differ, I may not); a missing value is NaN.
         targets: None, or one a sequence: a ``str`` (a class label, always text), a ``float``, a ``[K]`` float array,
             or a ``[T, K]`` float array with one row a step. All of the same kind.
-        channels: names of the I input channels.
+        channels: names of the I input channels; ``default_channels(I)`` where the source names none.
         target_names: names of the K target values of a regression; one name for a label.
-        classes: labels that the file itself declares (``@classLabel`` of .ts), in its order; None where it declares none.
+        classes: labels that the file itself declares (``@classLabel`` of .ts), in its order; None without.
         ids: the name of each sequence in its file; None where it has none.
         groups: the group of each sequence (a person, a machine); None unless asked for.
         source: the file, or ``"memory"``; errors begin with it.
@@ -89,6 +89,15 @@ class ReadOptions:
     target: tuple[str, ...] | None = None
     group: str | None = None
     task: str | None = None
+
+
+def default_channels(count: int) -> tuple[str, ...]:
+    """Names for channels that have none.
+
+    >>> default_channels(3)
+    ('c0', 'c1', 'c2')
+    """
+    return tuple(f"c{i}" for i in range(count))
 
 
 def display(path: Path | str) -> str:

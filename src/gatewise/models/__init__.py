@@ -1,1 +1,5 @@
-"""."""
+"""Models: encoder, pool, head, and the recipes that put them together."""
+
+from gatewise.models import recipes
+
+__all__ = ["recipes"]

@@ -1,1 +1,35 @@
-"""."""
+"""The tasks, spelled out: a name, the function that makes the task, the function that fits its adapter."""
+
+from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.dataset import SequenceData
+from gatewise.data.scaling import Scaler
+from gatewise.data.targets import Labels, Values
+from gatewise.tasks.classification import classification
+from gatewise.tasks.regression import regression
+from gatewise.tasks.task import LossConfig, Task
+
+TASKS = {"classification": classification, "regression": regression}
+TARGETS = {"classification": Labels.fit, "regression": Values.fit}
+
+
+def fit_adapter(
+    task: str, data: SequenceData, *, scale: str = "channel", missing: str = "mean", length: int | None = None
+) -> SequenceAdapter:
+    """Measures training data for a task: how to scale them, which classes or values there are.
+
+    Args:
+        task: its name.
+        data: training data only.
+        scale, missing, length: as in :class:`gatewise.data.scaling.Scaler`.
+
+    Returns:
+        What a model of this task needs to know of its data.
+
+    Raises:
+        DataError: the data do not fit the task.
+    """
+    inputs = Scaler.fit(data, mode=scale, missing=missing, length=length)
+    return SequenceAdapter(inputs, TARGETS[task](data))
+
+
+__all__ = ["TARGETS", "TASKS", "LossConfig", "Task", "classification", "fit_adapter", "regression"]

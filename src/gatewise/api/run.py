@@ -1,0 +1,290 @@
+"""`Run`: a trained model with its data's side and its measurements."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.arrays import from_python
+from gatewise.data.dataset import ReadOptions, SequenceData
+from gatewise.data.targets import Labels
+from gatewise.errors import ConfigError, DataError, RunError
+from gatewise.reports.report import Measured, Report, render
+from gatewise.tasks import TASKS, Task
+from gatewise.training.checkpoint import load_into
+from gatewise.training.config import Config
+from gatewise.training.evaluate import OnBatch, measure, run_model
+from gatewise.training.files import write_atomic
+from gatewise.training.fit import make_fabric, training_padding
+from gatewise.training.prepare import Prepared, prepare
+from gatewise.training.run import RunDirectory
+from gatewise.training.threshold import choose_threshold
+from gatewise.types import Results
+
+
+def load(run: str | Path, *, device: str = "auto") -> "Run":
+    """A trained run.
+
+    Args:
+        run: its directory.
+        device: where to compute.
+
+    Returns:
+        The run; its weights are read when first needed.
+
+    Raises:
+        RunError: there is no run, or it is damaged.
+    """
+    directory = RunDirectory(Path(run))
+    loaded = Run(directory, device=device)
+    _ = loaded.config, loaded.adapter  # damage is told now, not at the first prediction
+    return loaded
+
+
+class Run:
+    """A trained model with its data's side and its measurements; comes from :func:`train` or :func:`load`.
+
+    Attributes:
+        path: the run directory.
+        device: where to compute.
+    """
+
+    def __init__(self, directory: RunDirectory, *, device: str = "auto") -> None:
+        self.directory = directory
+        self.path = directory.path
+        self.device = device
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, task={self.config.task!r})"
+
+    @cached_property
+    def config(self) -> Config:
+        """Every setting it was trained with."""
+        return self.directory.read_config()
+
+    @cached_property
+    def adapter(self) -> SequenceAdapter:
+        """What was measured on its training data."""
+        return self.directory.read_adapter()
+
+    @cached_property
+    def task(self) -> Task:
+        """What it predicts."""
+        return TASKS[self.config.task](self.config.loss, self.adapter)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model with its best weights, in evaluation mode: ``model(x, lengths=None) -> scores``."""
+        return self._batch_model.model  # type: ignore[no-any-return, union-attr]
+
+    @cached_property
+    def _batch_model(self) -> nn.Module:
+        model = fresh_model(self.task, self.config)
+        load_into(model, self.directory.read_weights(), source=self.directory.file("weights.safetensors"))
+        return model.eval()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels of a classification, in the order of its probabilities."""
+        return self.adapter.targets.classes if isinstance(self.adapter.targets, Labels) else ()
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One entry an epoch, as in ``metrics.jsonl``."""
+        return self.directory.read_metrics()
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Metrics of the best weights by data set (``"validation"``, ``"test"``), as in ``results.json``."""
+        return self.directory.read_results()
+
+    def evaluate(self, data: Any = None, targets: Any = None, *, on_batch: OnBatch | None = None) -> dict[str, float]:
+        """Measures the model.
+
+        Args:
+            data: as in :func:`train`; default: the run's own test file.
+            targets: one a sequence, where ``data`` has none in it.
+            on_batch: told how many sequences were done.
+
+        Returns:
+            ``count``, ``loss`` and the metrics of the task.
+
+        Raises:
+            DataError: the data cannot be read, have no targets, or do not fit the run.
+        """
+        return measure(self.task, self.run(self.read(data, targets, require_target=True), on_batch=on_batch))
+
+    def predict(self, data: Any) -> list[Any]:
+        """The answer to each sequence: a label, a number, a list of numbers, or such for every step.
+
+        Args:
+            data: as in :func:`train`; targets are not needed.
+
+        Raises:
+            DataError: the data cannot be read, or do not fit the run.
+        """
+        return [prediction.value for prediction in self.run(self.read(data)).predictions]
+
+    def predict_proba(self, data: Any) -> np.ndarray:
+        """The probability of each class: ``[N, K]`` float64, in the order of :attr:`classes`.
+
+        Args:
+            data: as in :func:`train`; targets are not needed.
+
+        Raises:
+            RunError: the run's task gives no probabilities.
+            DataError: the data cannot be read, or do not fit the run.
+        """
+        rows = [prediction.probabilities for prediction in self.run(self.read(data)).predictions]
+        if any(row is None for row in rows):
+            raise RunError(f"{self.path}: expected a classification for probabilities, got a {self.config.task}.")
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self.classes))
+
+    def read(self, data: Any = None, targets: Any = None, *, require_target: bool = False) -> SequenceData:
+        """Data as read, with the columns that the run was trained with.
+
+        Args:
+            data: as in :func:`train`; default: the run's own test file.
+            targets: one a sequence, where ``data`` has none in it.
+            require_target: whether data without targets are an error.
+        """
+        if data is None:
+            data = self.config.data.test
+        if data is None:
+            raise DataError(f"{self.path}: expected data, got none, and the run has no test file. Name a file.")
+        return from_python(data, targets, read_options(self.config), require_target=require_target)
+
+    def run(self, data: SequenceData, *, on_batch: OnBatch | None = None) -> Results:
+        """Predictions and references of data as read."""
+        settings = replace(self.config.train, device=self.device)
+        fabric = make_fabric(settings)
+        model = fabric.setup_module(self._batch_model)
+        return run_model(
+            self.task,
+            model,
+            self.adapter.encode(data),
+            fabric=fabric,
+            batch_size=2 * settings.batch_size,
+            on_batch=on_batch or (lambda sequences: None),
+        )
+
+    def write_report(self, *measured: Measured, train_data: SequenceData | None = None) -> Path:
+        """Writes ``report.html`` anew.
+
+        Args:
+            measured: data sets with their results; default: the run's own validation and test data, run again.
+            train_data: what was learnt from; default: read again from the run's file.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            RunError: the run's data were given in Python and cannot be read again.
+        """
+        if train_data is None or not measured:
+            prepared = self._prepared_again()
+            train_data = prepared.train_data
+            test = read_optional(self.config.data.test, read_options(self.config))
+            sets = {"validation": prepared.valid_data} | ({"test": test} if test is not None else {})
+            measured = tuple(self._measure(name, data) for name, data in sets.items())
+        page = Report(
+            title=self.path.name,
+            config=self.config,
+            versions=self.directory.versions(),
+            adapter=self.adapter,
+            history=self.history,
+            train_data=train_data,
+            measured=measured,
+            padding=training_padding(_kept_lengths(train_data, self.config), self.config.train),
+            parameters=sum(parameter.numel() for parameter in self._batch_model.parameters()),
+            seconds=sum(line["seconds"] for line in self.history),
+            device=self.device if self.device != "auto" else _device_in_words(),
+        )
+        path = self.directory.file("report.html")
+        write_atomic(path, render(page))
+        return path
+
+    def _measure(self, name: str, data: SequenceData) -> Measured:
+        results = self.run(data)
+        return Measured(name, data, results, measure(self.task, results))
+
+    def _prepared_again(self) -> Prepared:
+        if self.config.data.train is None:
+            raise RunError(
+                f"{self.path}: expected a run trained from a file, got one trained from data in memory. "
+                "Its report was written when it was trained."
+            )
+        options = read_options(self.config)
+        data = read_required(self.config.data.train, None, options, "data")
+        return prepare(data, read_optional(self.config.data.valid, options), self.config)
+
+    def finish(
+        self, task: Task, prepared: Prepared, test_data: SequenceData | None, test_examples: Any, *, report: bool
+    ) -> None:
+        """Chooses the threshold if asked for, measures, writes results and report."""
+        if self.config.threshold != 0.5:
+            self._set_threshold(prepared)
+        measured = [self._measure("validation", prepared.valid_data)]
+        if test_data is not None and test_data.targets is not None:
+            measured.append(self._measure("test", test_data))
+        best = max((line["epoch"] for line in self.history if line["best"]), default=0)
+        summary: dict[str, Any] = {item.name: item.metrics for item in measured}
+        self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **summary})
+        if report:
+            self.write_report(*measured, train_data=prepared.train_data)
+
+    def _set_threshold(self, prepared: Prepared) -> None:
+        labels = self.adapter.targets
+        if not isinstance(labels, Labels) or len(labels.classes) != 2:
+            raise ConfigError(f"threshold: expected two classes, got {self.config.threshold} for another task.")
+        threshold = self.config.threshold
+        if threshold == "auto":
+            threshold = choose_threshold(labels, self.run(prepared.valid_data))
+        adapter = replace(self.adapter, targets=replace(labels, threshold=threshold))
+        self.directory.write_adapter(adapter)
+        self.adapter = adapter
+        self.__dict__.pop("task", None)
+
+
+def read_options(config: Config) -> ReadOptions:
+    """How the run's tables become sequences."""
+    data = config.data
+    return ReadOptions(
+        id=data.id, time=data.time, features=data.features, target=data.target, group=data.group, task=config.task
+    )
+
+
+def read_required(data: Any, targets: Any, options: ReadOptions, what: str) -> SequenceData:
+    if data is None:
+        raise DataError(f"{what}: expected a file to learn from, got none. Name it with --data.")
+    return from_python(data, targets, options, require_target=True)
+
+
+def read_optional(data: Any, options: ReadOptions) -> SequenceData | None:
+    return None if data is None else from_python(data, None, options, require_target=True)
+
+
+def fresh_model(task: Task, config: Config) -> nn.Module:
+    """A model with initial weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        return task.build(config.model)
+
+
+def _kept_lengths(data: SequenceData, config: Config) -> Sequence[int]:
+    length = config.data.length
+    return data.lengths.tolist() if length is None else [length] * len(data)
+
+
+def _device_in_words() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
+
+

@@ -1,0 +1,200 @@
+"""`train`: from data to a finished run."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from gatewise.api.run import Run, fresh_model, read_optional, read_options, read_required
+from gatewise.errors import ConfigError, RunError
+from gatewise.models.config import resolve
+from gatewise.tasks import TASKS
+from gatewise.training.checkpoint import Progress, Tensors
+from gatewise.training.config import Config, from_plain, merge, read_toml
+from gatewise.training.fit import Epoch, Watcher, fit, make_fabric
+from gatewise.training.prepare import prepare
+from gatewise.training.progress import make_watcher
+from gatewise.training.run import RunDirectory, check_resumable
+
+
+def train(
+    task: str | None = None,
+    *,
+    data: Any = None,
+    targets: Any = None,
+    valid: Any = None,
+    test: Any = None,
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    init: str | Path | None = None,
+    progress: bool = True,
+    report: bool = True,
+) -> "Run":
+    """Trains a model and measures it; what ``gatewise train`` does.
+
+    Args:
+        task: ``"classification"`` or ``"regression"``; may stand in ``config`` instead.
+        data: a file, an array ``[N, T, I]`` or ``[N, T]``, a list of arrays ``[T, I]`` or ``[T]``, a Polars or pandas
+            frame, a PyTorch Dataset of (sequence, target), or a pair (sequences, targets).
+        targets: one a sequence, where ``data`` has none in it.
+        valid: data to choose the best epoch on, in any of these forms; default: a part of ``data``.
+        test: data to measure on at the end; nothing is chosen by it.
+        out: the run directory; default ``runs/<task>-<time>``.
+        config: a TOML file with settings.
+        settings: settings by name, such as ``{"train.lr": 1e-3, "model.recipe": "bilstm"}``; they win over the file.
+        resume: go on with the training in ``out``; where there is none yet, begin.
+        overwrite: replace the run in ``out``.
+        init: a run whose weights to start from (fine-tuning); what does not fit is left as initialised, and said.
+        progress: show progress on standard error.
+        report: write ``report.html`` at the end.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ConfigError: settings that do not exist, or contradict each other; all of them.
+        DataError: data that cannot be read, or do not fit the task.
+        RunError: ``out`` is in use, or damaged.
+        InterruptedTraining: SIGINT or SIGTERM came; the state is saved.
+
+    Example:
+        >>> import numpy as np, tempfile
+        >>> x = np.random.default_rng(0).normal(size=(24, 8, 1))
+        >>> y = ["up" if sequence.sum() > 0 else "down" for sequence in x]
+        >>> out = tempfile.mkdtemp()
+        >>> settings = {"train.epochs": 2}
+        >>> run = train("classification", data=x, targets=y, out=out, settings=settings, progress=False, report=False)
+        >>> run.predict(x[:3])[0] in ("up", "down")
+        True
+    """
+    chosen = _config(task, data, valid, test, config, settings)
+    if chosen.data.folds is not None and chosen.data.fold is None:
+        raise ConfigError("data.folds: expected data.fold too, got none. gatewise.cross_validate runs all folds.")
+    directory = RunDirectory(Path(out) if out is not None else new_directory(chosen.task))
+    directory.check_free(resume=resume, overwrite=overwrite)
+    resumes = resume and directory.holds_run
+    if resumes:
+        chosen = check_resumable(directory, chosen)
+
+    # Everything that can be wrong is found before the first file is written.
+    options = read_options(chosen)
+    train_data = read_required(chosen.data.train if data is None else data, targets, options, "data")
+    valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
+    test_data = read_optional(test if test is not None else chosen.data.test, options)
+    prepared = prepare(train_data, valid_data, chosen)
+    made = TASKS[chosen.task](chosen.loss, prepared.adapter)
+    test_examples = None if test_data is None else prepared.adapter.encode(test_data)
+    with _threads(chosen.train.threads):
+        fabric = make_fabric(chosen.train)
+        fabric.launch()
+        model = fresh_model(made, chosen)
+        console = Console(file=sys.stderr, stderr=True)
+        notes = list(prepared.notes)
+        if init is not None and not resumes:
+            notes += _start_from(model, RunDirectory(Path(init)))
+        if fabric.is_global_zero:
+            directory.path.mkdir(parents=True, exist_ok=True)
+            if not resumes:
+                directory.clear()
+                directory.write_adapter(prepared.adapter)
+                directory.write_config(chosen)
+            for note in notes if progress else []:
+                console.print(f"Note: {note}.", highlight=False, markup=False)
+        fabric.barrier()
+        shown = make_watcher(made.monitor.metric, show=progress and fabric.is_global_zero, console=console)
+        watcher = _Recorder(directory, shown) if fabric.is_global_zero else shown
+        try:
+            fitted = fit(
+                made,
+                model,
+                prepared.train,
+                prepared.valid,
+                chosen.train,
+                fabric=fabric,
+                state_file=directory.file("state.safetensors"),
+                watcher=watcher,
+                on_best=directory.write_weights,
+            )
+        finally:
+            shown.close()
+        run = Run(directory, device=chosen.train.device)
+        if fabric.is_global_zero:
+            directory.write_weights(fitted.weights)
+            run.finish(made, prepared, test_data, test_examples, report=report)
+        fabric.barrier()
+    return run
+
+
+class _Recorder:
+    """Writes ``metrics.jsonl`` and passes everything on to what shows it."""
+
+    def __init__(self, directory: RunDirectory, shown: Watcher) -> None:
+        self.directory, self.shown = directory, shown
+
+    def on_start(self, *, epochs: int, batches: int, progress: Progress) -> None:
+        self.directory.cut_metrics(progress.epoch)
+        self.shown.on_start(epochs=epochs, batches=batches, progress=progress)
+
+    def on_step(self, *, sequences: int, loss: float) -> None:
+        self.shown.on_step(sequences=sequences, loss=loss)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self.directory.append_metrics(epoch.to_plain())
+        self.shown.on_epoch(epoch)
+
+
+def _config(
+    task: str | None, data: Any, valid: Any, test: Any, file: str | Path | None, settings: Mapping[str, Any] | None
+) -> Config:
+    """Settings from a file, overridden by those given, with every default filled in."""
+    plain = read_toml(file) if file is not None else {}
+    plain.pop("versions", None)  # a run's own config.toml may be used again
+    files = {"data.train": data, "data.valid": valid, "data.test": test}
+    given = {name: str(value) for name, value in files.items() if isinstance(value, str | Path)}
+    if task is not None:
+        given["task"] = task
+    elif "task" not in plain and "task" not in (settings or {}):
+        raise ConfigError(f"task: expected one, got none. Choose from {', '.join(TASKS)}.")
+    config = from_plain(merge(plain, {**given, **(settings or {})}), source=str(file) if file else "settings")
+    if data is not None and not isinstance(data, str | Path):
+        config = replace(config, data=replace(config.data, train=None))
+    return replace(config, model=resolve(config.model))
+
+
+def new_directory(task: str) -> Path:
+    return Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _start_from(model: nn.Module, other: RunDirectory) -> list[str]:
+    """Takes over the weights of another run; returns what did not fit."""
+    weights: Tensors = other.read_weights()
+    mine = model.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in mine and mine[name].shape == value.shape}
+    if not fitting:
+        raise RunError(f"{other.path}: expected weights that fit this model, got none that do. Use the same recipe.")
+    model.load_state_dict({**mine, **fitting})
+    left = sorted(mine.keys() - fitting.keys())
+    return [f"{other.path} had no fitting weights for {', '.join(left)}; they start anew"] if left else []
+
+
+class _threads:  # noqa: N801  used as a function: a context
+    """Sets torch's CPU threads for a while."""
+
+    def __init__(self, count: int | None) -> None:
+        self.count, self.before = count, torch.get_num_threads()
+
+    def __enter__(self) -> None:
+        if self.count is not None:
+            torch.set_num_threads(self.count)
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self.before)

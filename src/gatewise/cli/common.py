@@ -1,0 +1,73 @@
+"""What several commands share: their options, and how numbers are shown."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+errors = Console(stderr=True)
+output = Console()
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FILE", help="Sequences: .ts .tsv .txt .csv .parquet .npz, also .gz .xz."),
+]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
+IdOption = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Tables: which sequence a row is of.")]
+TimeOption = Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="Tables: orders the steps.")]
+FeaturesOption = Annotated[
+    str | None, typer.Option("--features", metavar="COLUMN,...", help="Tables: input columns.  [default: the rest]")
+]
+TargetOption = Annotated[str | None, typer.Option("--target", metavar="COLUMN,...", help="Tables: the answer.")]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", metavar="COLUMN", help="Whose sequence it is: one side of the split only.")
+]
+
+
+def names(text: str | None) -> list[str] | None:
+    """``"a, b"`` as a list."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:
+    """Metrics of several data sets side by side."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    rows = list(dict.fromkeys(metric for column in columns.values() for metric in column))
+    for metric in rows:
+        table.add_row(metric, *(show(column[metric]) if metric in column else "" for column in columns.values()))
+    return table
+
+
+def show(value: Any) -> str:
+    """A number as people read it."""
+    return str(value) if isinstance(value, int) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Any]:
+    """A bar on standard error for work on ``total`` sequences; yields the function that moves it on."""
+    from rich.progress import track  # noqa: F401
+    from rich.progress import Progress
+
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Sets torch's CPU threads."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
+    yield

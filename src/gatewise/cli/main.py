@@ -1,0 +1,64 @@
+"""The command line: one file per verb, all of them thin over :mod:`gatewise.api`."""
+
+import sys
+
+import typer
+
+from gatewise.cli.data import data
+from gatewise.cli.evaluate import evaluate
+from gatewise.cli.kernels import kernels
+from gatewise.cli.predict import predict
+from gatewise.cli.report import report
+from gatewise.cli.train import train
+from gatewise.errors import GatewiseError
+
+# What typer raises when a command line is wrong: an option that does not exist, an argument that is missing.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    help="Train, see into and ship LSTM models on sequences of any kind.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, evaluate, predict, data, report, kernels):
+    app.command()(command)
+
+
+def version(asked: bool) -> None:
+    """Prints the version and stops."""
+    if asked:
+        from gatewise import __version__
+
+        typer.echo(f"gatewise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    show_version: bool = typer.Option(False, "--version", callback=version, is_eager=True, help="Print the version."),
+) -> None:
+    """Train, see into and ship LSTM models on sequences of any kind."""
+
+
+def main() -> None:
+    """Runs a command. Exit code 0, or 2 for a user's mistake with one line on standard error; 130 after Ctrl-C."""
+    try:
+        code = app(standalone_mode=False)
+    except GatewiseError as error:
+        code = _fail(str(error))
+    except UsageError as error:
+        code = _fail(f"{error.format_message()} See --help.")  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    typer.echo(f"gatewise: {' '.join(message.split())}", err=True)
+    return 2

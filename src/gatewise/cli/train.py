@@ -1,0 +1,155 @@
+"""``gatewise train``."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gatewise.cli.common import (
+    DataOption,
+    DeviceOption,
+    FeaturesOption,
+    GroupOption,
+    IdOption,
+    TargetOption,
+    ThreadsOption,
+    TimeOption,
+    errors,
+    metrics_table,
+    names,
+    output,
+)
+
+
+def train(  # noqa: PLR0917  a command line has as many options as its users need
+    task: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="classification or regression.", show_default=False)
+    ] = None,
+    data: DataOption = None,
+    test: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured at the end; nothing is chosen by it.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Chooses the best epoch.  [default: a part of the data]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory.  [default: runs/TASK-TIME]")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Model: lstm, bilstm or lstm-fcn.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sequences per step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    id: IdOption = None,  # noqa: A002  the option's name
+    time: TimeOption = None,
+    features: FeaturesOption = None,
+    target: TargetOption = None,
+    group: GroupOption = None,
+    length: Annotated[int | None, typer.Option(metavar="N", help="Cut or pad every sequence to N steps.")] = None,
+    scale: Annotated[str | None, typer.Option(help="channel, sequence or none.")] = None,
+    missing: Annotated[str | None, typer.Option(help="Missing values: mean, previous or indicator.")] = None,
+    split: Annotated[str | None, typer.Option(help="Validation part: auto, stratified, group, time or random.")] = None,
+    folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validation: K trainings, mean and spread.")] = None,
+    class_weights: Annotated[str | None, typer.Option(help="none or balanced.")] = None,
+    threshold: Annotated[str | None, typer.Option(help="Two classes: 0 to 1, or auto.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="C.toml", help="Settings from a file; options win.")] = None,
+    set: Annotated[  # noqa: A002
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, e.g. model.dropout=0.2.")
+    ] = None,
+    init: Annotated[Path | None, typer.Option(metavar="RUN", help="Start from another run's weights.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    precision: Annotated[str | None, typer.Option(help="32, bf16, 16 or 64.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
+) -> None:
+    """Train a model on sequences in a file, measure it, and write a report.
+
+    Example: `gatewise train classification --data train.ts --test test.ts --out runs/vowels`
+
+    Every setting is in the run's config.toml; `--set NAME=VALUE` reaches those that have no option of their own.
+    """
+    from gatewise.training.config import parse_setting
+
+    options: dict[str, Any] = {
+        "model.recipe": recipe,
+        "train.epochs": epochs,
+        "train.batch_size": batch_size,
+        "train.lr": lr,
+        "data.id": id,
+        "data.time": time,
+        "data.features": names(features),
+        "data.target": names(target),
+        "data.group": group,
+        "data.length": length,
+        "data.scale": scale,
+        "data.missing": missing,
+        "data.split": split,
+        "data.folds": folds,
+        "loss.class_weights": class_weights,
+        "threshold": _number_or_word(threshold),
+        "train.seed": seed,
+        "train.device": device,
+        "train.threads": threads,
+        "train.precision": precision,
+    }
+    settings = dict(parse_setting(text) for text in set or [])
+    settings |= {name: value for name, value in options.items() if value is not None}
+    _run(
+        task=task,
+        data=data,
+        valid=valid,
+        test=test,
+        out=out,
+        config=config,
+        settings=settings,
+        resume=resume,
+        overwrite=overwrite,
+        init=init,
+        quiet=quiet,
+    )
+
+
+def _run(*, out: Path | None, resume: bool, quiet: bool, settings: dict[str, Any], **rest: Any) -> None:
+    from gatewise.api import train as train_run
+    from gatewise.api import cross_validate
+    from gatewise.errors import ConfigError
+    from gatewise.training.fit import InterruptedTraining
+
+    if resume and out is None:
+        raise ConfigError("--resume: expected --out with the run to go on with, got none. Name it.")
+    if "data.folds" in settings and "data.fold" not in settings:
+        summary = cross_validate(out=out, resume=resume, settings=settings, progress=not quiet, **rest)
+        if not quiet:
+            output.print(metrics_table(summary.columns()))
+            output.print(f"\nRuns: {summary.path}/fold-*", highlight=False)
+        return
+    try:
+        run = train_run(out=out, resume=resume, settings=settings, progress=not quiet, **rest)
+    except InterruptedTraining as stop:
+        errors.print(f"{stop} Go on with:\n  {_resume_command(stop.path)}", highlight=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    if not quiet:
+        results = run.results
+        output.print()
+        output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
+        where = run.path
+        output.print(f"\nBest epoch {results['best_epoch']} of {results['epochs']}.", highlight=False)
+        output.print(f"Report:  {where / 'report.html'}", highlight=False, soft_wrap=True)
+        output.print(f"Predict: gatewise predict {where} --data FILE", highlight=False, soft_wrap=True)
+
+
+def _resume_command(path: Path) -> str:
+    """The command that was typed, with what it takes to go on."""
+    words = [word for word in sys.argv[1:] if word != "--overwrite"]
+    if not any(word == "--out" or word.startswith("--out=") for word in words):
+        words += ["--out", str(path)]
+    return shlex.join(["gatewise", *words, *([] if "--resume" in words else ["--resume"])])
+
+
+def _number_or_word(text: str | None) -> float | str | None:
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,128 @@
+"""`from_python`: whatever holds sequences in Python to `SequenceData`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
+from gatewise.data.fields import target_names
+from gatewise.data.memory import sequences_of, targets_of
+from gatewise.data.read import read
+from gatewise.data.table import from_frame
+from gatewise.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SOURCE = "memory"
+
+
+def from_python(
+    data: Any,
+    targets: Any = None,
+    options: ReadOptions = ReadOptions(),  # noqa: B008  frozen
+    *,
+    require_target: bool = True,
+) -> SequenceData:
+    """Sequences and targets from Python objects, copied to float64.
+
+    Args:
+        data: a path; an array or tensor ``[N, T, I]`` or ``[N, T]``; a list of arrays ``[T, I]`` or ``[T]``; a tuple
+            (sequences, targets); a Polars or pandas frame; a map-style PyTorch dataset of sequences or of pairs
+            (sequence, target); or `SequenceData`, which is returned as it is.
+        targets: one a sequence, where ``data`` does not hold them itself: text or whole numbers are labels, numbers
+            with a fraction, ``[K]`` and, one row a step, ``[T, K]`` a regression (``options.task`` decides otherwise).
+        options: the columns of a file or frame; what targets are read as.
+        require_target: as in `read`.
+
+    Raises:
+        DataError: another kind of object, shapes that do not fit one another, or what `read` raises.
+
+    Example:
+        >>> data = from_python([np.zeros((3, 2)), np.ones((5, 2))], ["rest", "walk"])
+        >>> data.lengths.tolist(), data.targets
+        ([3, 5], ['rest', 'walk'])
+    """
+    if isinstance(data, tuple) and len(data) == 2 and targets is None:
+        return from_python(data[0], data[1], options, require_target=require_target)
+    if isinstance(data, SequenceData | str | Path) or _library(data) in ("polars", "pandas"):
+        if targets is not None:
+            raise DataError(
+                f"{SOURCE}: expected no separate targets with {type(data).__name__}, which holds its own, got some. "
+                "Name the target column in the options."
+            )
+        if isinstance(data, SequenceData):
+            return data
+        if isinstance(data, str | Path):
+            return read(data, options, require_target=require_target)
+        frame = data if _library(data) == "polars" else _from_pandas(data)
+        return from_frame(frame, SOURCE, options, require_target=require_target)
+    sequences, targets = _take_apart(data, targets)
+    found = sequences_of(sequences, SOURCE)
+    answers = targets_of(
+        _to_numpy(targets), [len(sequence) for sequence in found], SOURCE, options.task, required=require_target
+    )
+    channels = default_channels(found[0].shape[1])
+    return SequenceData(found, answers, channels=channels, target_names=target_names(answers), source=SOURCE)
+
+
+def _take_apart(data: Any, targets: Any) -> tuple[Any, Any]:
+    """Sequences and targets of a dataset, a list of pairs, an array or a list."""
+    if isinstance(data, IterableDataset):
+        raise DataError(
+            f"{SOURCE}: expected a dataset with a length and numbered items, got a stream. Collect it first."
+        )
+    if isinstance(data, Dataset):
+        data = [data[i] for i in range(len(data))]  # type: ignore[arg-type]
+    if isinstance(data, np.ndarray | torch.Tensor):
+        return _to_numpy(data), targets
+    if not isinstance(data, Sequence) or isinstance(data, Mapping | bytes):
+        raise DataError(
+            f"{SOURCE}: expected a path, an array, a list of arrays, a data frame or a PyTorch dataset, "
+            f"got {type(data).__name__}. Turn it into one of these."
+        )
+    items = list(data)
+    if targets is None and items and all(isinstance(item, tuple | list) and _is_pair(item) for item in items):
+        return [_to_numpy(item[0]) for item in items], [_to_numpy(item[1]) for item in items]
+    return [_to_numpy(item) for item in items], targets
+
+
+def _is_pair(item: Sequence[Any]) -> bool:
+    """(sequence, target), and not two steps of numbers."""
+    return len(item) == 2 and np.ndim(_to_numpy(item[0])) > 0 and isinstance(item, tuple)
+
+
+def _to_numpy(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+    if _library(value) in ("polars", "pandas") and hasattr(value, "to_list"):
+        return value.to_list()
+    if isinstance(value, list) and any(isinstance(item, torch.Tensor) for item in value):
+        return [_to_numpy(item) for item in value]
+    return value
+
+
+def _library(value: Any) -> str:
+    """The package that a value's type comes from; tells a frame without importing its package."""
+    return type(value).__module__.split(".")[0]
+
+
+def _from_pandas(frame: Any) -> "pl.DataFrame":
+    """Column by column, so that pyarrow is not needed; the index is left out."""
+    import polars as pl
+
+    columns = {}
+    for name, column in frame.items():
+        values = column.to_numpy() if column.dtype.kind in "biufM" and not column.hasnans else _listed(column)
+        columns[str(name)] = pl.Series(str(name), values, strict=False)
+    return pl.DataFrame(columns)
+
+
+def _listed(column: Any) -> list[Any]:
+    """Values with None for whatever pandas calls missing."""
+    return [None if gone else value for value, gone in zip(column.tolist(), column.isna().tolist(), strict=True)]

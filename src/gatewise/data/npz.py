@@ -1,0 +1,74 @@
+"""``.npz``: NumPy's own archive of arrays, read without pickle."""
+
+import io
+import zipfile
+import zlib
+from typing import Any
+
+import numpy as np
+
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
+from gatewise.data.fields import target_names
+from gatewise.data.memory import sequences_of, targets_of
+from gatewise.errors import DataError, did_you_mean
+
+KEYS = ("x", "y", "lengths", "ids", "groups")
+
+
+def read_npz(content: bytes, source: str, options: ReadOptions, *, require_target: bool) -> SequenceData:
+    """Reads ``x`` with the optional ``y``, ``lengths``, ``ids`` and ``groups``.
+
+    ``x`` is ``[N, T, I]`` or ``[N, T]``; with ``lengths`` also all sequences end to end, ``[sum, I]`` or ``[sum]``.
+
+    Raises:
+        DataError: a damaged archive, pickled objects, no ``x``, or sizes that do not fit one another.
+    """
+    arrays = _load(content, source)
+    if "x" not in arrays:
+        raise DataError(
+            f'{source}: expected an array "x", got {", ".join(arrays) or "none"}. Save it as np.savez(x=...).'
+        )
+    if unknown := sorted(arrays.keys() - set(KEYS)):
+        raise DataError(
+            f'{source}: expected arrays {", ".join(KEYS)}, got "{unknown[0]}". {did_you_mean(unknown[0], KEYS)}'
+        )
+    sequences = sequences_of(arrays["x"], source, lengths=arrays.get("lengths"))
+    lengths = [len(sequence) for sequence in sequences]
+    targets = targets_of(arrays.get("y"), lengths, source, options.task, required=require_target)
+    return SequenceData(
+        sequences,
+        targets,
+        channels=default_channels(sequences[0].shape[1]),
+        target_names=target_names(targets),
+        ids=_names(arrays.get("ids"), "ids", len(sequences), source),
+        groups=_names(arrays.get("groups"), "groups", len(sequences), source),
+        source=source,
+    )
+
+
+def _load(content: bytes, source: str) -> dict[str, np.ndarray]:
+    try:
+        archive: Any = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{source}: expected an archive of arrays, got a single one. Save it as np.savez(x=...).")
+        with archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        if "allow_pickle" in str(error) and content[:2] == b"PK":
+            raise DataError(
+                f"{source}: expected arrays of numbers or text, got pickled objects, which are never loaded. "
+                "Save unequal sequences end to end with lengths."
+            ) from error
+        raise DataError(f"{source}: expected an .npz archive, got damaged content ({error}). Save it again.") from error
+
+
+def _names(values: np.ndarray | None, key: str, count: int, source: str) -> list[str] | None:
+    if values is None:
+        return None
+    if values.shape != (count,):
+        raise DataError(
+            f"{source}: expected {key} of shape ({count},), one a sequence, got {values.shape}. Save one for each."
+        )
+    return [str(value) for value in values.tolist()]

@@ -1,0 +1,214 @@
+"""`Scaler`: the fitted side of the inputs; what was measured on the training data and nothing else."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from gatewise.data.dataset import SequenceData, default_channels
+from gatewise.errors import DataError, OptionError, did_you_mean
+
+MODES = ("channel", "sequence", "none")
+MISSING = ("mean", "previous", "indicator")
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Turns a sequence as read into what a model takes: scaled, without gaps, float32.
+
+    In this order: cut to ``length``, scale, fill in missing values, pad to ``length``.
+
+    Attributes:
+        channels: names of the I input channels.
+        mean: of each channel over all training steps, missing ones left out.
+        std: the same; 1 for a channel that does not vary.
+        mode: ``"channel"`` scales with the mean and std of the training data, ``"sequence"`` gives every sequence mean
+            0 and std 1 by its own values, channel by channel, ``"none"`` leaves the values as they are.
+        missing: ``"mean"`` puts the channel's mean in place of a missing value, ``"previous"`` the last value before it
+            (the mean where there is none), ``"indicator"`` the mean, and adds one channel an input channel that is 1
+            where the value was missing and 0 elsewhere.
+        length: every sequence gets exactly this many steps: longer ones lose their end, shorter ones end in zeros that
+            count as real steps. None keeps each as long as it is; batches of unequal lengths are no trouble to an LSTM.
+
+    Raises:
+        OptionError: a mode, a way with missing values or a length that is not offered.
+    """
+
+    channels: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mode: str = "channel"
+    missing: str = "mean"
+    length: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_options(self.mode, self.missing, self.length)
+
+    @classmethod
+    def fit(
+        cls, data: SequenceData, *, mode: str = "channel", missing: str = "mean", length: int | None = None
+    ) -> "Scaler":
+        """Measures mean and std of every channel, of training data only.
+
+        Raises:
+            DataError: there is no sequence, a channel has no value at all, or its values are too large to scale.
+        """
+        _check_options(mode, missing, length)
+        if not len(data):
+            raise DataError(f"{data.source}: expected at least one sequence, got none. There is nothing to fit.")
+        steps = np.concatenate([sequence[:length] for sequence in data.sequences])  # [sum of T, I]
+        channels = data.channels or default_channels(steps.shape[1])
+        mean, std = _moments(steps)
+        for channel, of_mean, of_std in zip(channels, mean, std, strict=True):
+            if np.isnan(of_mean):
+                raise DataError(
+                    f"{data.source}, column {channel}: expected numbers, got only missing values. "
+                    "Leave the column out of the features."
+                )
+            if not np.isfinite([of_mean, of_std]).all():
+                raise DataError(
+                    f"{_infinite(data, channels.index(channel))}, column {channel}: expected values whose mean and "
+                    f"spread are finite, got mean {of_mean} and std {of_std}. Mark infinite values as missing, or "
+                    "change the unit."
+                )
+        return cls(channels, tuple(mean.tolist()), tuple(std.tolist()), mode, missing, length)
+
+    @property
+    def input_size(self) -> int:
+        """Channels after encoding: I, or 2 I with indicators."""
+        return len(self.channels) * (2 if self.missing == "indicator" else 1)
+
+    def check(self, data: SequenceData) -> None:
+        """Holds the data's channels against those of the training data.
+
+        Names are compared where both sides have names of their own; arrays and .ts files have none.
+
+        Raises:
+            DataError: another number of channels, other names, or another order.
+        """
+        expected = len(self.channels)
+        got = len(data.channels) or (data.sequences[0].shape[1] if len(data) else expected)
+        if got != expected:
+            raise DataError(
+                f"{data.source}: expected {expected} channels ({_listed(self.channels)}), got {got} "
+                f"({_listed(data.channels)}). Choose the features that the model was trained on."
+            )
+        unnamed = default_channels(expected)
+        if data.channels and unnamed not in (data.channels, self.channels) and data.channels != self.channels:
+            raise DataError(
+                f"{data.source}: expected the channels {_listed(self.channels)} in this order, "
+                f"got {_listed(data.channels)}. Choose the features that the model was trained on."
+            )
+
+    def encode(self, sequence: np.ndarray, *, where: str = "sequence") -> np.ndarray:
+        """``[T, I]`` float with NaN for missing values -> ``[T, input_size]`` float32, all finite.
+
+        Args:
+            sequence: as read.
+            where: how an error names the sequence.
+
+        Raises:
+            DataError: another number of channels, an infinite value, or one that float32 cannot hold.
+        """
+        if sequence.ndim != 2 or sequence.shape[1] != len(self.channels):
+            got = f"{sequence.shape[1]}" if sequence.ndim == 2 else f"an array of shape {sequence.shape}"
+            raise DataError(
+                f"{where}: expected {len(self.channels)} channels, got {got}. "
+                "A sequence is [T, I] with the channels that the model was trained on."
+            )
+        sequence = np.asarray(sequence[: self.length], dtype=np.float64)
+        gaps = np.isnan(sequence)
+        filler: float | np.ndarray = 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.mode == "channel":
+                scaled = (sequence - self.mean) / self.std
+            elif self.mode == "sequence":
+                mean, std = _moments(sequence)
+                scaled = (sequence - mean) / std
+            else:
+                scaled, filler = sequence, np.asarray(self.mean)
+            if gaps.any():
+                scaled = _previous(scaled, gaps) if self.missing == "previous" else scaled
+                scaled = np.where(gaps & np.isnan(scaled), filler, scaled)
+            encoded = scaled.astype(np.float32)
+        if not np.isfinite(encoded).all():
+            self._refuse(sequence, encoded, where)
+        if self.missing == "indicator":
+            encoded = np.concatenate([encoded, gaps.astype(np.float32)], axis=1)
+        if self.length is not None and len(encoded) < self.length:
+            encoded = np.pad(encoded, ((0, self.length - len(encoded)), (0, 0)))
+        return encoded
+
+    def why_not_stream(self) -> str | None:
+        """Why a sequence cannot be encoded piece by piece with the same result; None if it can."""
+        if self.mode == "sequence":
+            return 'scaling "sequence" needs the whole sequence'
+        if self.missing == "previous":
+            return 'missing values filled with "previous" need the steps before the piece'
+        return "a fixed length needs the end of the sequence" if self.length is not None else None
+
+    def to_json(self) -> str:
+        """JSON text; ``Scaler.from_json`` gives back an equal scaler."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Scaler":
+        """Reads what ``to_json`` wrote."""
+        known = json.loads(text)
+        return cls(
+            channels=tuple(known["channels"]),
+            mean=tuple(known["mean"]),
+            std=tuple(known["std"]),
+            mode=known["mode"],
+            missing=known["missing"],
+            length=known["length"],
+        )
+
+    def _refuse(self, sequence: np.ndarray, encoded: np.ndarray, where: str) -> None:
+        wrong = ~np.isfinite(sequence) & ~np.isnan(sequence)
+        step, channel = np.argwhere(wrong if wrong.any() else ~np.isfinite(encoded))[0]
+        raise DataError(
+            f"{where}, column {self.channels[channel]}, step {step}: expected a finite number that float32 can hold "
+            f"once scaled, got {sequence[step, channel]}. Mark it as missing or put a number in its place."
+        )
+
+
+def _infinite(data: SequenceData, column: int) -> str:
+    """Where the first infinite value of a channel stands; the source alone if it is only too large."""
+    for index, sequence in enumerate(data.sequences):
+        if len(steps := np.flatnonzero(np.isinf(sequence[:, column]))):
+            return f"{data.where(index)}, step {steps[0]}"
+    return data.source
+
+
+def _check_options(mode: str, missing: str, length: int | None) -> None:
+    for name, value, offered in (("scaling", mode, MODES), ("missing", missing, MISSING)):
+        if value not in offered:
+            raise OptionError(
+                f'{name}: expected one of {", ".join(offered)}, got "{value}". {did_you_mean(str(value), offered)}'
+            )
+    if length is not None and length < 1:
+        raise OptionError(f"length: expected at least 1 step, got {length}. Leave it out to keep each sequence whole.")
+
+
+def _moments(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and std of each column ``[I]``, NaN left out; mean NaN where nothing is left, std 1 where nothing varies."""
+    present = ~np.isnan(steps)
+    count = present.sum(axis=0)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        mean = np.where(present, steps, 0.0).sum(axis=0) / count
+        std = np.sqrt((np.where(present, steps - mean, 0.0) ** 2).sum(axis=0) / count)
+        # what is left of a constant by rounding, or is too small for float32, is no spread
+        steady = ~(std > np.maximum(1e-12 * np.abs(mean), np.finfo(np.float32).tiny)) & ~np.isnan(mean)
+    return mean, np.where(steady & np.isfinite(mean), 1.0, std)
+
+
+def _previous(values: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Puts the last value before it in place of each gap; gaps at the start remain."""
+    steps = np.where(gaps, 0, np.arange(len(values))[:, None])  # [T, I]
+    return np.take_along_axis(values, np.maximum.accumulate(steps, axis=0), axis=0)
+
+
+def _listed(names: tuple[str, ...], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown}, ..." if len(names) > most else shown or "unnamed"

@@ -1,0 +1,105 @@
+"""What a kernel is: two functions over one LSTM layer of one or two directions.
+
+A kernel has no parameters and no randomness of its own. ``why_not`` looks at facts that are known before any value is;
+``run`` computes. Everything is time-major, ``[T, B, ...]``, with any strides (a ``batch_first`` module passes a view).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from gatewise.cell import Cell, Weights
+from gatewise.types import State
+
+
+class Request(NamedTuple):
+    """The facts about a layer and a call that decide which kernels can serve. Hashable; holds no tensor."""
+
+    cell: Cell
+    dtype: torch.dtype
+    device: str  # torch.device.type
+    input_size: int
+    hidden_size: int
+    proj_size: int = 0
+    bias: bool = True
+    directions: int = 1
+    steps: int = 1
+    batch_size: int = 1
+    ragged: bool = False  # lengths are given
+    resets: bool = False  # resets are given
+    initial_state: bool = False  # a state is given; zeros otherwise
+    differentiable: bool = False  # a gradient may be asked for
+    compiling: bool = False  # inside torch.compile or torch.export
+
+
+class Masks(NamedTuple):
+    """Drawn by the layer, in training only. Dropout masks are divided by 1 - rate already; None: does not act."""
+
+    hidden: Tensor | None = None  # m_h [D, B, P or H]
+    recurrent: Tensor | None = None  # m_g [D, T, B, H]
+    zoneout_h: Tensor | None = None  # k_h [D, T, B, P or H]; None with a rate in the cell: its mean, 1 - rate
+    zoneout_c: Tensor | None = None  # k_c [D, T, B, H]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that a layer is computed from.
+
+    Attributes:
+        cell: which equations.
+        input: ``[T, B, I]``; zero beyond ``lengths``.
+        weights: one :class:`~gatewise.cell.Weights` a direction, in the dtype of the input.
+        state: h ``[D, B, P or H]`` and c ``[D, B, H]``; None for zeros.
+        lengths: ``[B]`` int64 on the input's device; None: all ``T``.
+        resets: ``[T, B]`` bool, False beyond ``lengths``: each cuts its row before that step.
+        masks: dropout and zoneout.
+    """
+
+    cell: Cell
+    input: Tensor
+    weights: tuple[Weights, ...]
+    state: State | None = None
+    lengths: Tensor | None = None
+    resets: Tensor | None = None
+    masks: Masks = Masks()
+
+    @property
+    def hidden_size(self) -> int:
+        """``H``."""
+        return self.weights[0].weight_ih.shape[0] // self.cell.num_gates
+
+    @property
+    def output_size(self) -> int:
+        """``P``, or ``H`` without projection: the size of h."""
+        return self.weights[0].weight_hh.shape[1]
+
+
+class Kernel(Protocol):
+    """One implementation of a layer."""
+
+    @property
+    def name(self) -> str:
+        """The word by which users choose it."""
+
+    def why_not(self, request: Request) -> str | None:
+        """Why it cannot serve, in one line; None: it can. Pure, and without a look at any value."""
+
+    def run(self, request: Request, inputs: Inputs) -> tuple[Tensor, State]:
+        """Output ``[T, B, D*(P or H)]``, zero beyond lengths, and the state after each row's last step. Differentiable.
+
+        Only for a request that ``why_not`` has nothing against.
+        """
+
+
+def allocate(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a kernel to fill, uninitialised. Tests replace :data:`filled_with` to find what was never filled."""
+    memory = like.new_empty(shape, dtype=dtype)
+    if filled_with is not None:
+        memory.fill_(filled_with)
+    return memory
+
+
+filled_with: float | None = None
+"""None, or NaN in tests."""

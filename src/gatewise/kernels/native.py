@@ -1,0 +1,81 @@
+"""PyTorch's own LSTM (oneDNN on CPU, cuDNN on CUDA) behind the contract: a second opinion, and the baseline of speed."""
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from gatewise.kernels.contract import Inputs, Request
+from gatewise.types import State
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+class Native:
+    """``torch.lstm``, one layer a call."""
+
+    name = "native"
+
+    def why_not(self, request: Request) -> str | None:
+        """It knows the plain equations only, and cannot be captured."""
+        if variants := request.cell.variants():
+            return f"torch.nn.LSTM does not offer {', '.join(variants)}"
+        if request.resets:
+            return "torch.nn.LSTM cannot reset the state inside a sequence"
+        if request.compiling:
+            return "torch.nn.LSTM breaks the graph of torch.compile"
+        if request.dtype not in DTYPES:
+            return f"torch.nn.LSTM does not compute in {request.dtype}"
+        return None
+
+    def run(self, request: Request, inputs: Inputs) -> tuple[Tensor, State]:
+        """Dense, or packed where rows really end at different steps."""
+        state = inputs.state or _zeros(request, inputs.input)
+        if request.steps == 0 or request.batch_size == 0:  # torch refuses both
+            size = request.directions * inputs.output_size
+            return inputs.input.new_zeros(request.steps, request.batch_size, size), state
+        if inputs.lengths is None:
+            return _dense(request, inputs, state)
+        lengths = inputs.lengths.cpu()
+        if bool((lengths == request.steps).all()):
+            return _dense(request, inputs, state)
+        return _packed(request, inputs, state, lengths)
+
+
+def _zeros(request: Request, like: Tensor) -> State:
+    batch = (request.directions, request.batch_size)
+    c_0 = like.new_zeros(*batch, request.hidden_size)
+    return State(like.new_zeros(*batch, request.proj_size) if request.proj_size else c_0, c_0)
+
+
+def _dense(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+    flat = [w for weights in inputs.weights for w in weights if w is not None]
+    both = request.directions == 2
+    lstm = _without_onednn if request.proj_size and request.device == "cpu" else torch.lstm
+    output, h_n, c_n = lstm(inputs.input, state, flat, request.bias, 1, 0.0, request.differentiable, both, False)
+    return output, State(h_n, c_n)
+
+
+def _packed(request: Request, inputs: Inputs, state: State, lengths: Tensor) -> tuple[Tensor, State]:
+    """Rows of length 0, which torch refuses, run for one step of zeros; then their state is put back."""
+    packed = pack_padded_sequence(inputs.input, lengths.clamp(min=1), enforce_sorted=False)
+    data, batch_sizes, order, back = packed
+    flat = [w for weights in inputs.weights for w in weights if w is not None]
+    sorted_state = (state.h.index_select(1, order), state.c.index_select(1, order))
+    both = request.directions == 2
+    data, h_n, c_n = torch.lstm(data, batch_sizes, sorted_state, flat, request.bias, 1, 0.0, request.differentiable, both)
+    output, _ = pad_packed_sequence(PackedSequence(data, batch_sizes, order, back), total_length=request.steps)
+    h_n, c_n = h_n.index_select(1, back), c_n.index_select(1, back)
+    if bool((lengths == 0).any()):
+        empty = (inputs.lengths == 0)[:, None]
+        output = output.masked_fill(empty, 0.0)
+        h_n, c_n = torch.where(empty, state.h, h_n), torch.where(empty, state.c, c_n)
+    return output, State(h_n, c_n)
+
+
+def _without_onednn(*args: object) -> tuple[Tensor, Tensor, Tensor]:
+    """oneDNN has no projections; torch would say so in a warning and then compute without it anyway."""
+    with torch.backends.mkldnn.flags(enabled=False):
+        return torch.lstm(*args)
+
+
+native = Native()

@@ -1,0 +1,52 @@
+"""Losses: a sum and what it was summed over, so that means over ragged batches and many processes are exact."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gatewise.types import Loss
+
+
+def cross_entropy(scores: Tensor, targets: Tensor, *, weights: Tensor | None = None, smoothing: float = 0.0) -> Loss:
+    """Cross-entropy of class scores.
+
+    Args:
+        scores: ``[B, K]``, before the softmax.
+        targets: ``[B]`` class numbers.
+        weights: ``[K]`` weight of each class, or None. The count is then the sum of the weights.
+        smoothing: share of the target spread over all classes (Szegedy et al. 2016).
+
+    Returns:
+        The loss summed over rows.
+    """
+    # Float32 at least: the logarithm of a sum of exponentials loses too much in 16 bits.
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    total = F.cross_entropy(scores, targets, weight=weights, reduction="sum", label_smoothing=smoothing)
+    return Loss(total, len(targets) if weights is None else weights[targets].sum())
+
+
+def squared_error(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:
+    """Squared error, summed over the values of every row, or over those of every real step.
+
+    Args:
+        scores: ``[B, K]`` or ``[B, T, K]``.
+        targets: the same shape.
+        mask: ``[B, T]``, True at real steps; None for one answer a row.
+    """
+    return _masked_sum((scores.float() - targets).square(), mask)
+
+
+def absolute_error(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:
+    """Absolute error; shapes as in :func:`squared_error`."""
+    return _masked_sum((scores.float() - targets).abs(), mask)
+
+
+def huber(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:
+    """Huber's loss with its corner at 1 (squared inside, absolute outside); shapes as in :func:`squared_error`."""
+    return _masked_sum(F.huber_loss(scores.float(), targets, reduction="none"), mask)
+
+
+def _masked_sum(values: Tensor, mask: Tensor | None) -> Loss:
+    if mask is None:
+        return Loss(values.sum(), values.numel())
+    return Loss(values.masked_fill(~mask[..., None], 0.0).sum(), mask.sum() * values.shape[-1])

@@ -1,0 +1,134 @@
+"""The encoder: a stack of recurrent layers with normalisation and dropout between them."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gatewise.cell import Cell
+from gatewise.errors import OptionError, did_you_mean
+from gatewise.nn.dropout import SequenceDropout
+from gatewise.nn.initializers import initialize
+from gatewise.nn.lstm import LSTM
+from gatewise.nn.norm import SequenceBatchNorm
+from gatewise.sequences import mask_of_lengths
+
+ENCODERS = ("lstm", "gru", "rnn")
+
+
+class Encoded(NamedTuple):
+    """What an encoder returns.
+
+    ``steps [B, T, D*H]`` of the last layer, zero in the padding; ``last [B, D*H]``, its hidden state after each row's
+    last step; ``state``, one recurrent state a layer.
+    """
+
+    steps: Tensor
+    last: Tensor
+    state: tuple[Any, ...]
+
+
+class Encoder(nn.Module):
+    """Recurrent layers, one after the other; between two of them batch normalisation (if asked for) and dropout.
+
+    Args:
+        input_size: features per step.
+        hidden_sizes: units per direction, one number a layer.
+        kind: ``"lstm"`` (gatewise's), ``"gru"`` or ``"rnn"`` (torch's, to compare with).
+        bidirectional: each layer also reads the sequence backwards.
+        batch_norm: normalise after each layer but the last.
+        dropout: probability of zeroing a value after each layer but the last.
+        cell: which LSTM equations; only for ``kind="lstm"``.
+        kernel: implementation of the LSTM; only for ``kind="lstm"``.
+
+    Shape:
+        - x ``[B, T, input_size]``, lengths ``[B]`` or None, state as returned earlier or None
+        - returns :class:`Encoded`
+
+    Raises:
+        OptionError: ``kind`` does not exist, or a cell is asked for that is no LSTM.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: tuple[int, ...],
+        *,
+        kind: str = "lstm",
+        bidirectional: bool = True,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        cell: Cell | None = None,
+        kernel: str = "auto",
+    ) -> None:
+        super().__init__()
+        if not hidden_sizes or min(hidden_sizes) < 1:
+            raise OptionError(f"hidden_sizes: expected one positive number a layer, got {hidden_sizes}. Try 64, 64.")
+        if kind != "lstm" and cell not in (None, Cell()):
+            raise OptionError(f'cell: expected none for encoder "{kind}", got {cell}. Cells belong to encoder "lstm".')
+        directions = 2 if bidirectional else 1
+        self.output_size = directions * hidden_sizes[-1]
+        self.layers = nn.ModuleList()
+        self.between = nn.ModuleList()
+        size = input_size
+        for depth, hidden_size in enumerate(hidden_sizes):
+            self.layers.append(_layer(kind, size, hidden_size, bidirectional, cell or Cell(), kernel))
+            size = directions * hidden_size
+            if depth < len(hidden_sizes) - 1:
+                self.between.append(
+                    SequenceBatchNorm(size, dropout=dropout) if batch_norm else SequenceDropout(dropout)
+                )
+        initialize(self)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: tuple[Any, ...] | None = None) -> Encoded:
+        mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
+        final = []
+        for depth, layer in enumerate(self.layers):
+            x, layer_state = layer(x, None if state is None else state[depth], lengths=lengths)
+            final.append(layer_state)
+            if depth < len(self.between):
+                between = self.between[depth]
+                x = between(x, mask) if isinstance(between, SequenceBatchNorm) else between(x)
+        h = final[-1][0] if isinstance(final[-1], tuple) else final[-1]  # [D, B, H]
+        return Encoded(steps=x, last=h.transpose(0, 1).flatten(1), state=tuple(final))
+
+
+def _layer(kind: str, input_size: int, hidden_size: int, bidirectional: bool, cell: Cell, kernel: str) -> nn.Module:
+    if kind == "lstm":
+        return LSTM(input_size, hidden_size, batch_first=True, bidirectional=bidirectional, cell=cell, kernel=kernel)
+    if kind == "gru":
+        return RaggedRecurrent(nn.GRU(input_size, hidden_size, batch_first=True, bidirectional=bidirectional))
+    if kind == "rnn":
+        return RaggedRecurrent(nn.RNN(input_size, hidden_size, batch_first=True, bidirectional=bidirectional))
+    raise OptionError(f'encoder: expected one of {", ".join(ENCODERS)}, got "{kind}". {did_you_mean(kind, ENCODERS)}')
+
+
+class RaggedRecurrent(nn.Module):
+    """torch's own GRU or RNN with ``lengths``, as gatewise's LSTM takes them.
+
+    Args:
+        layer: a batch-first :class:`torch.nn.GRU` or :class:`torch.nn.RNN`.
+
+    Shape:
+        - x ``[B, T, I]``, h_0 ``[L*D, B, H]`` or None, lengths ``[B]`` or None
+        - returns output ``[B, T, D*H]`` (zero in the padding) and h_n ``[L*D, B, H]``; a row of length 0 keeps h_0
+    """
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, h_0: Tensor | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if lengths is None:
+            return self.layer(x, h_0)  # type: ignore[no-any-return]
+        mask = mask_of_lengths(lengths, x.shape[1])
+        x = x.masked_fill(~mask[..., None], 0.0)
+        # torch's packing refuses length 0: such a row runs for one step, and its state is put back.
+        packed = nn.utils.rnn.pack_padded_sequence(
+            x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        output, h_n = self.layer(packed, h_0)
+        output, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
+        before = torch.zeros_like(h_n) if h_0 is None else h_0
+        h_n = torch.where((lengths > 0)[None, :, None], h_n, before)
+        return output.masked_fill(~mask[..., None], 0.0), h_n

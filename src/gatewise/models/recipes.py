@@ -1,0 +1,169 @@
+"""Named models with sizes: plain functions from ``[B, T, input_size]`` to scores ``[B, num_classes]``.
+
+Every size is free; the defaults are what was found to work. Each returns a model that is called as
+``model(x, lengths=None)`` and gives scores before the softmax. ``num_classes`` is the number of scores: for a regression
+the number of values.
+"""
+
+from torch import nn
+
+from gatewise.cell import Cell
+from gatewise.errors import OptionError
+from gatewise.models.encoder import Encoder
+from gatewise.models.sequence_model import ConvolutionBeside, SequenceModel
+from gatewise.nn.attention import make_pool
+from gatewise.nn.convolution import ConvolutionBlock
+from gatewise.nn.dropout import SequenceDropout
+
+
+def lstm(
+    input_size: int,
+    num_classes: int,
+    *,
+    hidden_sizes: tuple[int, ...] = (128,),
+    encoder: str = "lstm",
+    bidirectional: bool = True,
+    pool: str = "mean",
+    dropout: float = 0.3,
+    input_dropout: float = 0.0,
+    cell: Cell | None = None,
+    kernel: str = "auto",
+) -> SequenceModel:
+    """The default: small, fast, good on short sequences and little data.
+
+    Args:
+        input_size: features per step.
+        num_classes: scores per sequence.
+        hidden_sizes: units per direction, one number a layer.
+        encoder: ``"lstm"``, or torch's ``"gru"`` and ``"rnn"``.
+        bidirectional: read the sequence in both directions.
+        pool: ``"last"``, ``"mean"``, ``"max"``, ``"attention"``, or ``"none"`` for scores per step.
+        dropout: between layers and before the head.
+        input_dropout: on the input values.
+        cell: which LSTM equations.
+        kernel: which implementation.
+
+    Returns:
+        A model of encoder, pool and head.
+    """
+    body = Encoder(
+        input_size,
+        hidden_sizes,
+        kind=encoder,
+        bidirectional=bidirectional,
+        dropout=dropout,
+        cell=cell,
+        kernel=kernel,
+    )
+    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, num_classes))
+    return SequenceModel(body, make_pool(pool, body.output_size), head, input_dropout=input_dropout)
+
+
+def bilstm(
+    input_size: int,
+    num_classes: int,
+    *,
+    hidden_sizes: tuple[int, ...] = (64, 64, 32),
+    encoder: str = "lstm",
+    bidirectional: bool = True,
+    pool: str = "last",
+    dropout: float = 0.5,
+    dense_size: int = 32,
+    cell: Cell | None = None,
+    kernel: str = "auto",
+) -> SequenceModel:
+    """The founding architecture: three bidirectional LSTMs with batch normalisation and dropout between them.
+
+    BiLSTM(64) → BatchNorm → Dropout → BiLSTM(64) → BatchNorm → Dropout → BiLSTM(32), last state → Dense(32), ReLU →
+    Dense(num_classes). 177,762 trainable parameters with one input feature and two classes.
+
+    Args:
+        input_size: features per step.
+        num_classes: scores per sequence.
+        hidden_sizes: units per direction, one number a layer.
+        encoder: ``"lstm"``, or torch's ``"gru"`` and ``"rnn"``.
+        bidirectional: read the sequence in both directions.
+        pool: ``"last"``, ``"mean"``, ``"max"``, ``"attention"``, or ``"none"`` for scores per step.
+        dropout: after each batch normalisation.
+        dense_size: units of the layer before the scores.
+        cell: which LSTM equations.
+        kernel: which implementation.
+
+    Returns:
+        A model of encoder, pool and head.
+    """
+    body = Encoder(
+        input_size,
+        hidden_sizes,
+        kind=encoder,
+        bidirectional=bidirectional,
+        batch_norm=True,
+        dropout=dropout,
+        cell=cell,
+        kernel=kernel,
+    )
+    head = nn.Sequential(nn.Linear(body.output_size, dense_size), nn.ReLU(), nn.Linear(dense_size, num_classes))
+    return SequenceModel(body, make_pool(pool, body.output_size), head)
+
+
+def lstm_fcn(
+    input_size: int,
+    num_classes: int,
+    *,
+    hidden_sizes: tuple[int, ...] = (64,),
+    encoder: str = "lstm",
+    bidirectional: bool = True,
+    pool: str = "mean",
+    dropout: float = 0.3,
+    conv_channels: tuple[int, ...] = (64, 128, 64),
+    conv_kernel_sizes: tuple[int, ...] = (7, 5, 3),
+    cell: Cell | None = None,
+    kernel: str = "auto",
+) -> ConvolutionBeside:
+    """A fully convolutional branch beside the LSTM: local shapes and long memory together.
+
+    Args:
+        input_size: features per step.
+        num_classes: scores per sequence.
+        hidden_sizes: units per direction of the recurrent branch, one number a layer.
+        encoder: ``"lstm"``, or torch's ``"gru"`` and ``"rnn"``.
+        bidirectional: read the sequence in both directions.
+        pool: ``"last"``, ``"mean"``, ``"max"`` or ``"attention"``, of the recurrent branch.
+        dropout: between recurrent layers and before the head.
+        conv_channels: features of each convolution.
+        conv_kernel_sizes: steps that each convolution sees; odd.
+        cell: which LSTM equations.
+        kernel: which implementation.
+
+    Returns:
+        A model of two branches and a head.
+
+    Raises:
+        OptionError: the two lists differ in length, or ``pool`` is ``"none"``.
+    """
+    if len(conv_channels) != len(conv_kernel_sizes):
+        raise OptionError(
+            f"lstm_fcn: expected one kernel size a convolution, got {len(conv_channels)} conv_channels and "
+            f"{len(conv_kernel_sizes)} conv_kernel_sizes. Give both lists the same length."
+        )
+    if pool == "none":
+        raise OptionError('lstm_fcn: expected a pool, got "none". For an answer per step use recipe lstm or bilstm.')
+    body = Encoder(
+        input_size,
+        hidden_sizes,
+        kind=encoder,
+        bidirectional=bidirectional,
+        dropout=dropout,
+        cell=cell,
+        kernel=kernel,
+    )
+    sizes = (input_size, *conv_channels)
+    blocks = [
+        ConvolutionBlock(before, after, kernel_size)
+        for before, after, kernel_size in zip(sizes[:-1], sizes[1:], conv_kernel_sizes, strict=True)
+    ]
+    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size + sizes[-1], num_classes))
+    return ConvolutionBeside(body, make_pool(pool, body.output_size), blocks, head)
+
+
+RECIPES = {"lstm": lstm, "bilstm": bilstm, "lstm-fcn": lstm_fcn}

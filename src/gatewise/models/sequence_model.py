@@ -1,0 +1,146 @@
+"""Models of one sequence: encoder, pool, head."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gatewise.models.encoder import Encoder
+from gatewise.nn.convolution import ConvolutionBlock
+from gatewise.nn.dropout import SequenceDropout
+from gatewise.sequences import mask_of_lengths
+from gatewise.types import Batch, Outputs
+
+
+class Scorer(Protocol):
+    """A model of single sequences, as users hold it and as tasks run it."""
+
+    def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor: ...
+
+    def run(self, x: Tensor, lengths: Tensor | None = None, state: Any = None) -> Outputs: ...
+
+
+class SequenceModel(nn.Module):
+    """Encoder, pool and head: scores for a sequence, or for each of its steps.
+
+    Args:
+        encoder: gives a vector a step and the last state.
+        pool: reduces the steps to one vector, or keeps them (:mod:`gatewise.nn.attention`).
+        head: from the pooled vector to the scores.
+        stem: convolutions before the encoder; with a stride they shorten the sequence.
+        input_dropout: probability of zeroing an input value, in training.
+
+    Shape:
+        - x ``[B, T, I]``, lengths ``[B]`` or None; padding may hold anything
+        - returns scores ``[B, K]``, or ``[B, T, K]`` where the pool keeps the steps
+
+    Example:
+        >>> from gatewise.models.recipes import bilstm
+        >>> model = bilstm(input_size=1, num_classes=2).eval()
+        >>> x = torch.randn(2, 6, 1)
+        >>> alone = model(x[1:, :4])
+        >>> together = model(x, lengths=torch.tensor([6, 4]))
+        >>> bool(torch.allclose(alone[0], together[1], atol=1e-5))
+        True
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        pool: nn.Module,
+        head: nn.Module,
+        *,
+        stem: nn.ModuleList | None = None,
+        input_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.input_dropout = SequenceDropout(input_dropout)
+        self.stem = nn.ModuleList() if stem is None else stem
+        self.encoder = encoder
+        self.pool = pool
+        self.head = head
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.run(x, lengths).scores
+
+    def run(self, x: Tensor, lengths: Tensor | None = None, state: Any = None) -> Outputs:
+        """Scores with everything else that a task may need; ``state`` continues an earlier call."""
+        x, lengths = at_the_door(x, lengths)
+        x = self.input_dropout(x)
+        for block in self.stem:
+            x, lengths = block(x, lengths)
+        encoded = self.encoder(x, lengths, state)
+        mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
+        scores = self.head(self.pool(encoded.steps, mask, encoded.last))
+        return Outputs(scores, every_length(x, lengths), encoded.state, encoded.steps)
+
+
+class ConvolutionBeside(nn.Module):
+    """A branch of convolutions beside a recurrent one, their pooled outputs joined (the LSTM-FCN shape).
+
+    Args:
+        encoder, pool: the recurrent branch.
+        blocks: the convolution branch; pooled by its mean over the real steps.
+        head: from both pooled vectors, recurrent first, to the scores.
+
+    Shape:
+        - x ``[B, T, I]``, lengths ``[B]`` or None; returns scores ``[B, K]``
+
+    References:
+        Karim et al. 2018 (LSTM-FCN), 2019 (MLSTM-FCN).
+    """
+
+    def __init__(self, encoder: Encoder, pool: nn.Module, blocks: list[ConvolutionBlock], head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pool = pool
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.run(x, lengths).scores
+
+    def run(self, x: Tensor, lengths: Tensor | None = None, state: Any = None) -> Outputs:
+        """Scores with everything else that a task may need."""
+        x, lengths = at_the_door(x, lengths)
+        encoded = self.encoder(x, lengths, state)
+        mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
+        recurrent = self.pool(encoded.steps, mask, encoded.last)
+        y, left = x, lengths
+        for block in self.blocks:
+            y, left = block(y, left)
+        if left is None:
+            local = y.mean(1)
+        else:  # padded steps are zero: their sum is that of the real ones
+            local = y.sum(1) / left.clamp(min=1)[:, None]
+        scores = self.head(torch.cat([recurrent, local], 1))
+        return Outputs(scores, every_length(x, lengths), encoded.state, encoded.steps)
+
+
+class BatchModel(nn.Module):
+    """Gives a model of tensors the form that tasks train: ``model(batch, state=None) -> Outputs``.
+
+    Args:
+        model: a :class:`Scorer`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, state: Any = None) -> Outputs:
+        return self.model.run(batch.inputs, batch.lengths, state)  # type: ignore[no-any-return, operator]
+
+
+def at_the_door(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Zeroes the padding, and drops lengths that say nothing: kernels are faster without."""
+    if lengths is None:
+        return x, None
+    if not torch.compiler.is_compiling() and bool((lengths == x.shape[1]).all()):
+        return x, None
+    return x.masked_fill(~mask_of_lengths(lengths, x.shape[1])[..., None], 0.0), lengths
+
+
+def every_length(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """The lengths ``[B]``, all of them ``T`` where none are given."""
+    return torch.full((x.shape[0],), x.shape[1], device=x.device) if lengths is None else lengths

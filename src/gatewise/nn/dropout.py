@@ -1,0 +1,65 @@
+"""Dropout for sequences: independent at every step, or one mask for the whole sequence."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gatewise.errors import OptionError
+
+_LEVELS = 65536  # a random number is 16 bits wide
+
+
+class SequenceDropout(nn.Module):
+    """Zeroes values with probability ``p`` in training and scales the others so that the mean stays.
+
+    Args:
+        p: probability of zeroing a value. On a CPU it is rounded to 1/65536 and the scale follows the rounded value.
+        locked: one mask a sequence, the same at every step (variational dropout), instead of a new one each step.
+
+    Shape:
+        - input, output: ``[B, T, C]``, or ``[B, C]`` where ``locked`` is False
+
+    Raises:
+        OptionError: ``p`` is not in ``[0, 1)``.
+
+    Example:
+        >>> y = SequenceDropout(0.5, locked=True)(torch.ones(2, 4, 3))
+        >>> bool((y == y[:, :1]).all())
+        True
+
+    References:
+        Srivastava et al. 2014. Gal & Ghahramani 2016 for the locked mask.
+    """
+
+    def __init__(self, p: float = 0.5, *, locked: bool = False) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise OptionError(f"SequenceDropout: expected p in [0, 1), got {p}. It is the share that is zeroed.")
+        self.p = p
+        self.locked = locked
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        shape = (x.shape[0], 1, *x.shape[2:]) if self.locked else x.shape
+        if x.device.type == "cpu":
+            return x * _cpu_mask(self.p, shape, x.dtype)
+        return x * F.dropout(x.new_ones(shape), self.p)
+
+    def extra_repr(self) -> str:
+        """The options, for ``repr``."""
+        return f"p={self.p}, locked={self.locked}"
+
+
+def _cpu_mask(p: float, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:
+    """Zeros, and ``1 / (1 - p)`` elsewhere.
+
+    torch draws one number a value on a single thread, which costs more than the LSTM beside it (19 against 3 ms for
+    [32, 512, 128] values); four 16-bit numbers from each 64-bit draw are as random.
+    """
+    count = torch.Size(shape).numel()
+    words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    uniform = words.view(torch.int16)[:count].view(shape)  # -32768 .. 32767
+    dropped = round(p * _LEVELS)
+    keep = uniform >= dropped - _LEVELS // 2
+    return keep.to(dtype).mul_(_LEVELS / (_LEVELS - dropped))

@@ -1,0 +1,372 @@
+"""The LSTM layer: torch's signature and names, with a choice of equations and of kernels."""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, Self, overload
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from gatewise.cell import Cell, Weights
+from gatewise.errors import OptionError, ShapeError
+from gatewise.kernels.contract import Inputs, Masks, Request
+from gatewise.kernels.select import check_name, run_layer
+from gatewise.sequences import mask_of_lengths, zero_padding
+from gatewise.types import State
+
+
+class LSTM(nn.Module):
+    r"""Multi-layer LSTM over padded sequences, with a choice of cell and kernel.
+
+    For each step :math:`t`, with :math:`(i, f, g, o)` the input, forget, candidate and output gates:
+
+    .. math::
+        a_t &= W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh}                    \tag{1}\\
+        i_t &= \sigma(a_i), \quad f_t = \sigma(a_f), \quad g_t = \tanh(a_g)     \tag{2-4}\\
+        c_t &= f_t \odot c_{t-1} + i_t \odot g_t                                \tag{5}\\
+        h_t &= \sigma(a_o) \odot \tanh(c_t)                                     \tag{6-7}
+
+    :class:`~gatewise.cell.Cell` switches the variants; ``docs/equations.md`` has the full sheet. State-dict names,
+    shapes and initial values are those of :class:`torch.nn.LSTM`, so plain checkpoints load in both directions.
+
+    Args:
+        input_size: features per step, ``I``.
+        hidden_size: units per direction, ``H``.
+        num_layers: layers ``L``, each over the output of the one before.
+        bias: whether there are ``bias_ih`` and ``bias_hh``.
+        batch_first: ``[B, T, ...]`` in and out instead of ``[T, B, ...]``; states are ``[L*D, B, ...]`` in any case.
+        dropout: rate of dropout between layers, in training.
+        bidirectional: a second direction from the end to the beginning; ``D`` is 2.
+        proj_size: ``P``: h is projected from ``H`` to this size; 0: it is not.
+        device: where the parameters live.
+        dtype: of the parameters.
+        cell: which equations. Default: the plain LSTM.
+        kernel: ``"auto"`` or a name from :func:`gatewise.kernels.explain`. A named kernel that cannot serve raises.
+
+    Shape:
+        - input: ``[B, T, I]`` if ``batch_first``, else ``[T, B, I]``; unbatched ``[T, I]``; or a PackedSequence. The
+          output is of the same kind. Dtype as the parameters', or anything under autocast.
+        - hx: h ``[L*D, B, P or H]`` and c ``[L*D, B, H]``, without ``B`` if unbatched; default zeros
+        - lengths: ``[B]`` integers in ``0..T``, or None for all ``T``. Padding may hold anything, even NaN
+        - resets: bool, of the input's first two sizes (``[T]`` if unbatched). True at step t cuts the row between t-1
+          and t: the state is zero there, in both directions, as if the pieces had been run one by one
+        - output: ``[B, T, D*(P or H)]``, or ``[T, B, ...]``; in the input's dtype; zero beyond ``lengths``
+        - returned state: after each row's own last step; a row of length 0 returns its initial state
+
+    Raises:
+        OptionError: an argument of the constructor is out of range.
+        ShapeError: a size or dtype does not fit.
+        KernelUnavailable: the named kernel cannot serve, with the reason.
+
+    Example:
+        >>> lstm = LSTM(4, 8, bidirectional=True, batch_first=True)
+        >>> output, state = lstm(torch.randn(3, 5, 4), lengths=torch.tensor([5, 2, 0]))
+        >>> output.shape, state.h.shape
+        (torch.Size([3, 5, 16]), torch.Size([2, 3, 8]))
+        >>> bool((output[1, 2:] == 0).all())
+        True
+
+    References:
+        Hochreiter & Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber & Cummins 2000, Learning to forget;
+        Graves & Schmidhuber 2005 (bidirectional); Sak, Senior & Beaufays 2014 (projection); each variant on ``Cell``.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        cell: Cell = Cell(),
+        kernel: str = "auto",
+    ) -> None:
+        super().__init__()
+        _check_options(input_size, hidden_size, num_layers, dropout, proj_size, cell)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.cell = cell
+        self.kernel = check_name(kernel)
+        self._cell_in_eval = cell.without_dropout()
+        self._names: list[list[list[str | None]]] = []  # [layer][direction][field of Weights]
+        for layer in range(num_layers):
+            self._names.append([self._add_direction(layer, suffix, device, dtype) for suffix in self._suffixes])
+        self.reset_parameters()
+        self.flatten_parameters()
+
+    @property
+    def num_directions(self) -> int:
+        """``D``."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """``D * (P or H)``, the last size of the output."""
+        return self.num_directions * (self.proj_size or self.hidden_size)
+
+    @property
+    def _suffixes(self) -> tuple[str, ...]:
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    def _add_direction(
+        self, layer: int, suffix: str, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> list[str | None]:
+        input_size = self.input_size if layer == 0 else self.output_size
+        shapes = self.cell.parameter_shapes(input_size, self.hidden_size, proj_size=self.proj_size, bias=self.bias)
+        for field, shape in shapes.items():
+            self.register_parameter(
+                f"{field}_l{layer}{suffix}", nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            )
+        return [f"{field}_l{layer}{suffix}" if field in shapes else None for field in Weights._fields]
+
+    def reset_parameters(self) -> None:
+        """As torch: uniform in ±1/sqrt(H), from the same random numbers; gains are one."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for name, parameter in self.named_parameters():
+            if name.startswith("gain"):
+                nn.init.ones_(parameter)
+            else:
+                nn.init.uniform_(parameter, -bound, bound)
+
+    @overload
+    def forward(
+        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, *, lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]: ...  # fmt: skip
+
+    @overload
+    def forward(
+        self, input: PackedSequence, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[PackedSequence, State]: ...
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, Tensor] | None = None,
+        *,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor | PackedSequence, State]:
+        """Output and last state; see the class."""
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx, lengths, resets)
+        if input.dim() == 2:
+            return self._forward_unbatched(input, hx, lengths, resets)
+        if input.dim() != 3:
+            layout = "(batch, time, features)" if self.batch_first else "(time, batch, features)"
+            raise ShapeError(
+                f"LSTM: expected input of shape {layout}, got {tuple(input.shape)}. Add or drop a dimension."
+            )
+        if not self.batch_first:
+            return self._run(input, hx, lengths, resets)
+        output, state = self._run(input.transpose(0, 1), hx, lengths, None if resets is None else resets.T)
+        return output.transpose(0, 1), state
+
+    def _forward_unbatched(
+        self, input: Tensor, hx: tuple[Tensor, Tensor] | None, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, State]:
+        if lengths is not None:
+            raise ShapeError("LSTM: expected no lengths with unbatched input, got some. Cut the input instead.")
+        state = None if hx is None else (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
+        resets = None if resets is None else resets.unsqueeze(1)
+        output, (h_n, c_n) = self._run(input.unsqueeze(1), state, None, resets)
+        return output.squeeze(1), State(h_n.squeeze(1), c_n.squeeze(1))
+
+    def _forward_packed(
+        self,
+        input: PackedSequence,
+        hx: tuple[Tensor, Tensor] | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[PackedSequence, State]:
+        if lengths is not None or resets is not None:
+            raise ShapeError("LSTM: expected neither lengths nor resets with a PackedSequence, got some. Pass the "
+                             "padded tensor instead.")  # fmt: skip
+        padded, lengths = pad_packed_sequence(input)
+        output, state = self._run(padded, hx, lengths.to(padded.device), None)
+        order = input.sorted_indices
+        if order is not None:
+            output, lengths = output.index_select(1, order), lengths[order.cpu()]
+        data = pack_padded_sequence(output, lengths).data
+        return PackedSequence(data, input.batch_sizes, order, input.unsorted_indices), state
+
+    def _run(
+        self, x: Tensor, hx: tuple[Tensor, Tensor] | None, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """All layers on ``[T, B, I]``."""
+        steps, batch_size = x.shape[:2]
+        self._check_input(x, hx)
+        device = x.device.type
+        if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+            low = torch.get_autocast_dtype(device)
+            state = None if hx is None else (hx[0].to(low), hx[1].to(low))
+            with torch.autocast(device, enabled=False):
+                return self._run_layers(x.to(low), state, *_check_ragged(x, lengths, resets), cast=low)
+        if x.dtype != self.weight_ih_l0.dtype:
+            raise ShapeError(f"LSTM: expected input of dtype {self.weight_ih_l0.dtype}, as the parameters, "
+                             f"got {x.dtype}. Convert one of them, or use autocast.")  # fmt: skip
+        return self._run_layers(x, hx, *_check_ragged(x, lengths, resets), cast=None)
+
+    def _run_layers(
+        self,
+        x: Tensor,
+        hx: tuple[Tensor, Tensor] | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        *,
+        cast: torch.dtype | None,
+    ) -> tuple[Tensor, State]:
+        if lengths is not None:
+            x = zero_padding(x, lengths)
+        cell = self.cell if self.training else self._cell_in_eval
+        directions, last = self.num_directions, []
+        for layer, names in enumerate(self._names):
+            weights = tuple([self._weights(of_direction, cast) for of_direction in names])
+            first = layer * directions
+            state = None if hx is None else State(*(part[first : first + directions] for part in hx))
+            if layer > 0 and self.dropout and self.training:
+                x = dropout(x, self.dropout)
+            masks = self._draw_masks(x) if self.training and not cell.is_plain else Masks()
+            inputs = Inputs(cell, x, weights, state, lengths, resets, masks)
+            x, state = run_layer(self._request(inputs), inputs, self.kernel)
+            last.append(state)
+        if len(last) == 1:
+            return x, last[0]
+        h_n, c_n = zip(*last, strict=True)
+        return x, State(torch.cat(h_n), torch.cat(c_n))
+
+    def _weights(self, names: list[str | None], cast: torch.dtype | None) -> Weights:
+        found = [None if name is None else getattr(self, name) for name in names]
+        return Weights(*(found if cast is None else [w if w is None else w.to(cast) for w in found]))
+
+    def _request(self, inputs: Inputs) -> Request:
+        x, state, weights = inputs.input, inputs.state, inputs.weights
+        differentiable = torch.is_grad_enabled() and (
+            x.requires_grad
+            or (state is not None and (state.h.requires_grad or state.c.requires_grad))
+            or any(w is not None and w.requires_grad for direction in weights for w in direction)
+        )
+        steps, batch_size, input_size = x.shape
+        return Request(
+            inputs.cell, x.dtype, x.device.type, input_size, self.hidden_size, self.proj_size, self.bias, len(weights),
+            steps, batch_size, inputs.lengths is not None, inputs.resets is not None, state is not None,
+            differentiable, torch.compiler.is_compiling(),
+        )  # fmt: skip
+
+    def _draw_masks(self, x: Tensor) -> Masks:
+        """Everything random inside a layer. Dropout masks are 0 or 1 / (1 - rate); zoneout's are 1 where the new is taken."""
+        cell = self.cell
+        steps, batch_size, _ = x.shape
+        row, at_each = (self.num_directions, batch_size), (self.num_directions, steps, batch_size)
+        size, hidden_size = self.proj_size or self.hidden_size, self.hidden_size
+
+        def draw(rate: float, shape: tuple[int, ...], scale: float) -> Tensor | None:
+            return x.new_empty(shape).bernoulli_(1 - rate).mul_(scale) if rate else None
+
+        return Masks(
+            hidden=draw(cell.hidden_dropout, (*row, size), 1 / (1 - cell.hidden_dropout)),
+            recurrent=draw(cell.recurrent_dropout, (*at_each, hidden_size), 1 / (1 - cell.recurrent_dropout)),
+            zoneout_h=draw(cell.zoneout[0], (*at_each, size), 1.0),
+            zoneout_c=draw(cell.zoneout[1], (*at_each, hidden_size), 1.0),
+        )
+
+    def _check_input(self, x: Tensor, hx: tuple[Tensor, Tensor] | None) -> None:
+        if x.shape[2] != self.input_size:
+            raise ShapeError(f"LSTM: expected input of input_size {self.input_size} features, got {x.shape[2]}. "
+                             "The last size of the input must equal input_size.")  # fmt: skip
+        if hx is None:
+            return
+        if len(hx) != 2:
+            raise ShapeError(f"LSTM: expected hx as a pair (h, c), got {len(hx)} items. Pass both.")
+        rows = (self.num_layers * self.num_directions, x.shape[1])
+        for name, part, size in (("h", hx[0], self.proj_size or self.hidden_size), ("c", hx[1], self.hidden_size)):
+            if part.shape != (*rows, size):
+                raise ShapeError(f"LSTM: expected {name} of shape {(*rows, size)}, got {tuple(part.shape)}. "
+                                 "States are (layers * directions, batch, size), whatever batch_first says.")  # fmt: skip
+
+    def flatten_parameters(self) -> None:
+        """Puts each layer's weights into one piece of memory, as cuDNN wants them; elsewhere does nothing."""
+        if not self.cell.is_plain:
+            return
+        for layer, names in enumerate(self._names):
+            flat = [getattr(self, name) for of_direction in names for name in of_direction if name is not None]
+            if not _cudnn_can_flatten(flat):
+                return
+            with torch.no_grad(), torch.cuda.device_of(flat[0]):
+                torch._cudnn_rnn_flatten_weight(
+                    flat, len(flat) // self.num_directions, self.input_size if layer == 0 else self.output_size,
+                    2, self.hidden_size, self.proj_size, 1, False, self.bidirectional,
+                )  # fmt: skip  2: an LSTM
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self.flatten_parameters()
+        return self
+
+    def extra_repr(self) -> str:
+        """The arguments that differ from their defaults."""
+        shown = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {
+            "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
+            "cell": Cell(), "kernel": "auto",
+        }  # fmt: skip
+        shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
+        return ", ".join(shown)
+
+
+def _check_ragged(x: Tensor, lengths: Tensor | None, resets: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Lengths as int64 on the input's device, resets False in padding."""
+    steps, batch_size = x.shape[:2]
+    if lengths is not None:
+        if lengths.shape != (batch_size,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
+            raise ShapeError(f"LSTM: expected lengths of shape ({batch_size},) and an integer dtype, got "
+                             f"{tuple(lengths.shape)} and {lengths.dtype}. One length a row.")  # fmt: skip
+        on_cpu = lengths.device.type == "cpu" and not torch.compiler.is_compiling()  # elsewhere a look would wait
+        if on_cpu and batch_size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+            raise ShapeError(f"LSTM: expected lengths in 0..{steps}, got {lengths.tolist()}. "
+                             "A length counts steps, and the input has so many.")  # fmt: skip
+        lengths = lengths.to(x.device, torch.int64)
+    if resets is not None:
+        if resets.shape != (steps, batch_size) or resets.dtype != torch.bool:
+            raise ShapeError(f"LSTM: expected resets of dtype bool and the layout of the input, {steps} steps of "
+                             f"{batch_size} rows, got {resets.dtype} with {resets.numel()} values. "
+                             "One value a row and step.")  # fmt: skip
+        resets = resets.to(x.device)
+        if lengths is not None:
+            resets = resets & mask_of_lengths(lengths, steps).T
+    return lengths, resets
+
+
+def _check_options(
+    input_size: int, hidden_size: int, num_layers: int, dropout: float, proj_size: int, cell: Cell
+) -> None:
+    sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise OptionError(f"LSTM: expected {name} to be a positive integer, got {size!r}.")
+    if not isinstance(proj_size, int) or not 0 <= proj_size < hidden_size:
+        raise OptionError(f"LSTM: expected proj_size in 0..{hidden_size - 1}, below hidden_size, got {proj_size!r}. "
+                          "0 means no projection.")  # fmt: skip
+    if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        raise OptionError(f"LSTM: expected dropout in [0, 1], got {dropout!r}. It is the share that is zeroed.")
+    if dropout and num_layers == 1:
+        warnings.warn(f"LSTM: dropout={dropout} acts between layers, and there is only one.", stacklevel=3)
+    if not isinstance(cell, Cell):
+        raise OptionError(f"LSTM: expected cell to be a gatewise.Cell, got {cell!r}. For example Cell(peephole=True).")
+
+
+def _cudnn_can_flatten(weights: list[Tensor]) -> bool:
+    """What torch.nn.LSTM asks before it flattens: CUDA, one dtype that cuDNN takes, and no two weights the same memory."""
+    first = weights[0]
+    fits = all(w.is_cuda and w.dtype == first.dtype and torch.backends.cudnn.is_acceptable(w) for w in weights)
+    return fits and len({w.data_ptr() for w in weights}) == len(weights) and torch._use_cudnn_rnn_flatten_weight()

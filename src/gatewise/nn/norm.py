@@ -1,0 +1,123 @@
+"""Batch normalisation over padded sequences."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gatewise.errors import ShapeError
+from gatewise.nn.dropout import SequenceDropout
+
+
+class SequenceBatchNorm(nn.Module):
+    r"""Batch normalisation of each feature over the real steps of a batch, followed by dropout.
+
+    .. math::
+        y_{bt} = \gamma \odot \frac{x_{bt} - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta,
+        \qquad \mu, \sigma^2 \text{ over all } (b, t) \text{ with } t < \text{length}_b
+
+    On a batch without padding this is :class:`torch.nn.BatchNorm1d` on ``[B*T, C]``, whose parameter and buffer names,
+    momentum and unbiased running variance it shares. torch's own would count padding as data: a sequence would then be
+    normalised differently next to a longer one.
+
+    Args:
+        num_features: features per step, ``C``.
+        eps: added to the variance.
+        momentum: share of the batch in the running statistics.
+        dropout: probability of zeroing a value afterwards, in training.
+
+    Shape:
+        - input: ``[B, T, C]``; padding may hold anything, even NaN
+        - mask: ``[B, T]`` bool, True = real, or None where every step is
+        - output: ``[B, T, C]``; zero in the padding
+
+    Raises:
+        ShapeError: the last size is not ``num_features``; or in training, fewer than two real steps in the batch.
+
+    Example:
+        >>> norm = SequenceBatchNorm(3)
+        >>> x = torch.randn(2, 4, 3)
+        >>> mask = torch.tensor([[True, True, True, True], [True, False, False, False]])
+        >>> y = norm(x, mask)
+        >>> bool((y[1, 1:] == 0).all()), bool(y[mask].mean(0).abs().max() < 1e-6)
+        (True, True)
+
+    References:
+        Ioffe & Szegedy 2015. Laurent et al. 2016 for statistics over time and batch together in recurrent networks.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.dropout = SequenceDropout(dropout)
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if x.shape[-1] != self.num_features:
+            raise ShapeError(
+                f"SequenceBatchNorm: expected {self.num_features} features in the last size, got {tuple(x.shape)}. "
+                "The last size must equal num_features."
+            )
+        if self.training:
+            self._check_count(x, mask)
+        if mask is None or not self.training:
+            y = self._dense(x)
+        else:
+            y = self._masked(x, mask)
+        if mask is not None:
+            y = y.masked_fill(~mask[..., None], 0.0)
+        return self.dropout(y)  # type: ignore[no-any-return]
+
+    def _check_count(self, x: Tensor, mask: Tensor | None) -> None:
+        if torch.compiler.is_compiling() and mask is not None:
+            return  # reading a value would break the graph
+        count = x.shape[:-1].numel() if mask is None else int(mask.sum())
+        if count < 2:
+            raise ShapeError(
+                f"SequenceBatchNorm: expected at least 2 real steps to train on, got {count}. "
+                "Use longer sequences or larger batches."
+            )
+
+    def _dense(self, x: Tensor) -> Tensor:
+        """Every step is real, or the statistics are given: torch's own, fastest on ``[B*T, C]``."""
+        if self.training:
+            self.num_batches_tracked += 1
+        y = F.batch_norm(
+            x.reshape(-1, self.num_features),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        return y.view(x.shape)
+
+    def _masked(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Statistics ``[C]`` over the real steps, in float32 at least."""
+        # Zeroed before any arithmetic: NaN times zero is NaN, in the output and in every gradient.
+        x = x.masked_fill(~mask[..., None], 0.0)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        count = mask.sum()
+        mean = wide.sum((0, 1)) / count
+        variance = ((wide - mean) * mask[..., None]).square().sum((0, 1)) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return torch.addcmul(self.bias - mean * scale, wide, scale).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """The sizes, for ``repr``."""
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"

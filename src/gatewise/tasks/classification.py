@@ -1,0 +1,83 @@
+"""One class per sequence."""
+
+import torch
+from torch import nn
+
+from gatewise import losses, metrics
+from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.targets import Labels
+from gatewise.errors import ConfigError
+from gatewise.models.config import ModelConfig, build
+from gatewise.models.sequence_model import BatchModel
+from gatewise.tasks.collate import with_labels
+from gatewise.tasks.task import LossConfig, Task
+from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
+
+
+def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
+    """The task of telling classes apart.
+
+    Args:
+        config: class weights and label smoothing.
+        adapter: fitted on the training data; its targets are labels.
+
+    Returns:
+        The task; its predictions are labels with the probability of each class.
+
+    Raises:
+        ConfigError: the adapter's targets are numbers.
+    """
+    labels = adapter.targets
+    if not isinstance(labels, Labels):
+        raise ConfigError("classification: expected class labels as targets, got numbers. Train a regression.")
+    class_weights = torch.tensor(labels.balanced_weights()) if config.class_weights == "balanced" else None
+
+    def build_model(model: ModelConfig) -> nn.Module:
+        if model.pool == "none":
+            raise ConfigError('classification: expected a pool, got "none". Choose last, mean, max or attention.')
+        return BatchModel(build(model, adapter.input_size, len(labels.classes)))
+
+    def loss(outputs: Outputs, batch: Batch) -> Loss:
+        assert batch.targets is not None
+        weights = None if class_weights is None else class_weights.to(outputs.scores.device)
+        return losses.cross_entropy(outputs.scores, batch.targets, weights=weights, smoothing=config.label_smoothing)
+
+    def predict(model: nn.Module, batch: Batch, outputs: Outputs) -> list[Prediction]:
+        rows = outputs.scores.double().softmax(-1).tolist()
+        return [Prediction(labels.decode(labels.decide(row)), row) for row in rows]
+
+    def references(batch: Batch) -> list[str]:
+        return [] if batch.targets is None else [labels.decode(number) for number in batch.targets.tolist()]
+
+    return Task(
+        name="classification",
+        collate=with_labels,
+        build=build_model,
+        loss=loss,
+        predict=predict,
+        references=references,
+        metrics=_metrics(labels),
+        monitor=Monitor("accuracy" if class_weights is None else "balanced_accuracy", "max"),
+    )
+
+
+def _metrics(labels: Labels):  # type: ignore[no-untyped-def]
+    number = {label: k for k, label in enumerate(labels.classes)}
+
+    def of_numbers(metric):  # type: ignore[no-untyped-def]
+        def measure(results: Results) -> float:
+            predicted = [number[prediction.value] for prediction in results.predictions]
+            return metric(predicted, [number[label] for label in results.references], len(number))  # type: ignore[no-any-return]
+
+        return measure
+
+    def auroc(results: Results) -> float:
+        positive = [prediction.probabilities[1] for prediction in results.predictions if prediction.probabilities]
+        return metrics.auroc(positive, [number[label] for label in results.references])
+
+    chosen = {
+        "accuracy": of_numbers(metrics.accuracy),
+        "balanced_accuracy": of_numbers(metrics.balanced_accuracy),
+        "f1": of_numbers(metrics.f1),
+    }
+    return {**chosen, "auroc": auroc} if len(number) == 2 else chosen

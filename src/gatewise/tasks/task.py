@@ -1,0 +1,49 @@
+"""A task: a flat record of functions. The training loop knows nothing else about what it trains."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from gatewise.models.config import ModelConfig
+from gatewise.types import Batch, Example, Loss, Monitor, Outputs, Prediction, Results
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt, and how it is measured.
+
+    Attributes:
+        name: as on the command line.
+        collate: encoded examples to a padded batch; targets are None if the first example has none.
+        build: a model, called as ``model(batch, state=None) -> Outputs``.
+        loss: summed loss of a batch.
+        predict: one answer a row; takes the model too, since some search with it (beam search).
+        references: what the answers should have been, in their form.
+        metrics: name to function of all results.
+        monitor: the metric that decides which epoch was best.
+    """
+
+    name: str
+    collate: Callable[[Sequence[Example]], Batch]
+    build: Callable[[ModelConfig], nn.Module]
+    loss: Callable[[Outputs, Batch], Loss]
+    predict: Callable[[nn.Module, Batch, Outputs], list[Prediction]]
+    references: Callable[[Batch], list[Any]]
+    metrics: Mapping[str, Callable[[Results], float]]
+    monitor: Monitor
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What the loss punishes. Each task reads its own."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  read by pydantic where settings are checked
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """Balanced: an error in a rare class costs as much in total as in a common one (classification)."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes (classification)."""
+    error: Literal["squared", "absolute", "huber"] = "squared"
+    """What a wrong value costs (regression)."""

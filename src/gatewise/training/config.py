@@ -1,0 +1,246 @@
+"""Every setting of a run, as frozen dataclasses; from and to TOML."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from gatewise.errors import ConfigError, did_you_mean
+from gatewise.models.config import ModelConfig
+from gatewise.tasks import TASKS, LossConfig
+
+FORMAT = 1  # of a run directory; one that is not known is refused
+_STRICT = ConfigDict(extra="forbid")  # a setting that does not exist is a mistake, never ignored
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which files, and how they become sequences."""
+
+    __pydantic_config__ = _STRICT
+
+    train: str | None = None
+    """File to learn from; none where the data were given in Python."""
+    valid: str | None = None
+    """File to choose the best epoch on; none takes a part of the training data."""
+    test: str | None = None
+    """File to measure on at the end; nothing is ever chosen by it."""
+    id: str | None = None
+    """Tables: column that names the sequence of a row (one row a step)."""
+    time: str | None = None
+    """Tables: column to sort the steps by."""
+    features: tuple[str, ...] | None = None
+    """Tables: input columns; none takes every numeric column without another role."""
+    target: tuple[str, ...] | None = None
+    """Tables: column of the answer; several for a regression with several values."""
+    group: str | None = None
+    """Column that names whose sequence it is; a group is never both learnt from and chosen on."""
+    scale: Literal["channel", "sequence", "none"] = "channel"
+    """To mean 0 and deviation 1: each channel over the training data, each sequence by itself, or not at all."""
+    missing: Literal["mean", "previous", "indicator"] = "mean"
+    """A missing value becomes the channel's mean, the value before it, or the mean with a channel that says so."""
+    length: Annotated[int, Field(ge=1)] | None = None
+    """Cut or pad every sequence to so many steps; none keeps their lengths (padding is then ignored)."""
+    split: Literal["auto", "stratified", "group", "time", "random"] = "auto"
+    """How the validation part is taken; auto: by group where one is given, else stratified by label, else random."""
+    valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the training data to choose the best epoch on, where no file is given for it."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Cross-validation: into how many parts the data are cut."""
+    fold: Annotated[int, Field(ge=1)] | None = None
+    """Cross-validation: which part, from 1, this run chooses on."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the model is fitted."""
+
+    __pydantic_config__ = _STRICT
+
+    epochs: Annotated[int, Field(ge=1)] = 60
+    """Passes over the training data."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Sequences per step."""
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    """Learning rate; with one-cycle its peak."""
+    schedule: Literal["one-cycle", "plateau", "constant"] = "one-cycle"
+    """One-cycle: up, then down to zero over all epochs. Plateau: a tenth after some epochs without progress."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay (AdamW)."""
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Gradients longer than this are shortened to it; 0 for never. Recurrent gradients explode now and then."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after so many epochs without progress; 0 for never. The best weights are kept either way."""
+    bucket: bool = True
+    """Batches of sequences of similar length, so that little is padding."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of the initial weights, the order of examples, dropout and the split."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
+    precision: Literal["32", "bf16", "16", "64"] = "32"
+    """32; bf16 or 16: weights in 32 bits, the rest in 16 where that is safe; 64 to compare with."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads; none leaves torch's choice."""
+    save_minutes: Annotated[float, Field(gt=0)] = 10.0
+    """Also save within an epoch after so many minutes."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of a run."""
+
+    __pydantic_config__ = _STRICT
+
+    task: str
+    """What is learnt; `gatewise train --help` lists the tasks."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.5
+    """Two classes: from which probability on the second is said; auto takes the best on the validation data."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    format: int = FORMAT
+    """Layout of the run directory."""
+
+
+Plain = dict[str, Any]
+
+
+def to_plain(config: Config) -> Plain:
+    """Nested dictionaries and lists without None, as TOML wants them."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: clean(part) for name, part in value.items() if part is not None}
+        return list(value) if isinstance(value, tuple) else value
+
+    return clean(asdict(config))  # type: ignore[no-any-return]
+
+
+def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
+    """Checks settings and fills in defaults.
+
+    Args:
+        plain: nested dictionaries, as TOML gives them.
+        source: named in errors: the file, or "config".
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: one message with every unknown name, wrong type and value out of range.
+    """
+    try:
+        # Through JSON: a strict check there still takes a list for a tuple, which TOML has not.
+        config = TypeAdapter(Config).validate_json(json.dumps(plain), strict=True)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()]
+    except TypeError as error:
+        problems = [str(error)]
+    else:
+        problems = []
+        if config.task not in TASKS:
+            problems.append(f'task: no task "{config.task}". {did_you_mean(config.task, TASKS)}')
+        if config.format != FORMAT:
+            problems.append(f"format: expected {FORMAT}, got {config.format}. Use the version of gatewise that wrote it.")
+        if config.data.fold is not None and config.data.fold > (config.data.folds or 0):
+            problems.append(f"data.fold: expected 1 to data.folds, got {config.data.fold}.")
+        if not problems:
+            return config
+    raise ConfigError(f"{source}: {_count(problems)}: {'; '.join(problems)}")
+
+
+def _count(problems: list[str]) -> str:
+    return "a setting is wrong" if len(problems) == 1 else f"{len(problems)} settings are wrong"
+
+
+def _explain(problem: Any) -> str:
+    """One problem that pydantic found, in our words."""
+    path = [str(part) for part in problem["loc"]]
+    # pydantic names the branch of a union that it tried ("float", "literal['auto']"); users do not know it.
+    path = [part for part in path if part in _NAMES] or path[:1]
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        unknown = str(problem["loc"][-1])
+        section = ".".join(str(part) for part in problem["loc"][:-1])
+        return f"{'.'.join(map(str, problem['loc']))}: no such setting. {did_you_mean(unknown, _settings(section))}"
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ").rstrip(".")
+    if problem["type"] == "missing":
+        return f"{'.'.join(path)}: not given. {message}."
+    return f"{'.'.join(path)}: {message}, got {problem['input']!r}."
+
+
+def _settings(section: str) -> list[str]:
+    defaults: Any = to_plain_with_none()
+    for name in section.split(".") if section else []:
+        defaults = defaults.get(name, {})
+    return list(defaults)
+
+
+def to_plain_with_none() -> Plain:
+    """Every setting with its default, None included: the names that exist."""
+    return asdict(Config(task="classification"))
+
+
+def _names(plain: Plain) -> Iterable[str]:
+    for name, value in plain.items():
+        yield name
+        if isinstance(value, dict):
+            yield from _names(value)
+
+
+_NAMES = frozenset(_names(to_plain_with_none()))
+
+
+def read_toml(path: Path | str) -> Plain:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: the file is missing or is no TOML; names line and column.
+    """
+    path = Path(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: expected a configuration file, got none. Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path}: expected TOML, got a text that is not: {error}. Mend it.") from None
+
+
+def merge(plain: Plain, settings: Mapping[str, Any]) -> Plain:
+    """A copy with settings by dotted name, such as ``{"train.lr": 1e-3}``, put in.
+
+    >>> merge({"task": "regression"}, {"train.lr": 0.001})
+    {'task': 'regression', 'train': {'lr': 0.001}}
+    """
+    merged: Plain = json.loads(json.dumps(plain))
+    for name, value in settings.items():
+        *sections, last = name.split(".")
+        place = merged
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f'{name}: "{section}" is a setting, not a section. Write {section} alone.')
+        place[last] = value
+    return merged
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``"train.lr=1e-3"`` as name and value; the value is TOML, or plain text.
+
+    >>> parse_setting("model.hidden_sizes=[64, 32]"), parse_setting("model.pool=mean")
+    (('model.hidden_sizes', [64, 32]), ('model.pool', 'mean'))
+
+    Raises:
+        ConfigError: there is no ``=``.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f'--set: expected name=value, got "{text}". For example --set train.lr=1e-3')
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()

@@ -1,0 +1,356 @@
+"""The training loop: one for every task.
+
+Nothing in it is random but a pure function of (seed, step): before each step the generator is seeded anew, and the
+order of examples is computed from (seed, epoch). So a training that was stopped anywhere needs no random state to go
+on exactly as if it had not been.
+"""
+
+import hashlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+
+from gatewise.data.batching import epoch_order, padding_share, shard
+from gatewise.errors import ConfigError, GatewiseError, RunError
+from gatewise.tasks.task import Task
+from gatewise.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    Tensors,
+    cpu_state,
+    load_checkpoint,
+    load_into,
+    save_checkpoint,
+)
+from gatewise.training.config import TrainConfig
+from gatewise.training.evaluate import measure, run_model
+from gatewise.types import Example, Results
+
+
+class Epoch(NamedTuple):
+    """What is known at the end of an epoch; one line of ``metrics.jsonl``."""
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    valid: dict[str, float]
+    best: bool
+    seconds: float
+
+    def to_plain(self) -> dict[str, Any]:
+        """As written to ``metrics.jsonl``."""
+        plain: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "lr": self.lr, "train_loss": self.train_loss}
+        plain |= {f"valid_{name}": value for name, value in self.valid.items() if name != "count"}
+        return plain | {"best": self.best, "seconds": round(self.seconds, 3)}
+
+
+class Watcher(Protocol):
+    """Told of everything that happens; shows progress, or not."""
+
+    def on_start(self, *, epochs: int, batches: int, progress: Progress) -> None: ...
+
+    def on_step(self, *, sequences: int, loss: float) -> None: ...
+
+    def on_epoch(self, epoch: Epoch) -> None: ...
+
+
+class InterruptedTraining(GatewiseError):  # noqa: N818  not an error but a stop that was asked for
+    """The user stopped the training; its state is saved."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome: the best weights, and when they were found."""
+
+    weights: Tensors
+    progress: Progress
+
+
+def fit(
+    task: Task,
+    model: nn.Module,
+    train: Sequence[Example],
+    valid: Sequence[Example],
+    config: TrainConfig,
+    *,
+    fabric: Fabric,
+    state_file: Path,
+    watcher: Watcher,
+    on_best: Callable[[Tensors], None] = lambda weights: None,
+) -> Fitted:
+    """Trains until the epochs or the patience are over, or goes on where ``state_file`` left off.
+
+    Args:
+        task: what is learnt.
+        model: as ``task.build`` made it.
+        train: examples to learn from.
+        valid: examples to choose the best epoch on.
+        config: how.
+        fabric: launched; device, precision, processes.
+        state_file: where the state is kept; if it exists, the training goes on from it.
+        watcher: told of every step and epoch.
+        on_best: given the weights whenever they are the best so far, before the state says so.
+
+    Returns:
+        The best weights.
+
+    Raises:
+        InterruptedTraining: SIGINT or SIGTERM came; the state is saved.
+        RunError: ``state_file`` is damaged, or of other data.
+    """
+    loop = _Loop(task, model, train, valid, config, fabric, state_file, watcher, on_best)
+    with torch.random.fork_rng(devices=_cuda_devices(fabric)), _stop_on_signals() as stop:
+        loop.run(stop)
+    return Fitted(loop.best, loop.progress)
+
+
+class _Loop:
+    """The objects that one training needs together."""
+
+    def __init__(  # noqa: PLR0917  a private bundle
+        self,
+        task: Task,
+        model: nn.Module,
+        train: Sequence[Example],
+        valid: Sequence[Example],
+        config: TrainConfig,
+        fabric: Fabric,
+        state_file: Path,
+        watcher: Watcher,
+        on_best: Callable[[Tensors], None],
+    ) -> None:
+        self.task, self.train, self.valid, self.config = task, train, valid, config
+        self.fabric, self.state_file, self.watcher, self.on_best = fabric, state_file, watcher, on_best
+        self.lengths = [len(example.input) for example in train]
+        self.steps_per_epoch = len(self.batches(0))
+        self.fingerprint = fingerprint(train)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.raw_model = model
+        self.progress = Progress()
+        self.best: Tensors = cpu_state(model)
+        self.schedule = make_schedule(optimizer, config, self.steps_per_epoch * config.epochs, task.monitor.mode)
+        if state_file.exists():
+            self.restore(load_checkpoint(state_file), optimizer)
+        self.optimizer: Any
+        self.model, self.optimizer = fabric.setup(model, optimizer)
+        self.saved_at = time.monotonic()
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        order = epoch_order(
+            self.lengths, self.config.batch_size, seed=self.config.seed, epoch=epoch, bucket=self.config.bucket
+        )
+        if self.fabric.world_size == 1:
+            return order
+        return shard(order, rank=self.fabric.global_rank, world_size=self.fabric.world_size)
+
+    def run(self, stop: threading.Event) -> None:
+        progress = self.progress
+        self.watcher.on_start(epochs=self.config.epochs, batches=self.steps_per_epoch, progress=progress)
+        while not progress.done:
+            started = time.monotonic()
+            self.model.train()
+            for indices in self.batches(progress.epoch)[progress.batch :]:
+                self.step(indices)
+                if stop.is_set():
+                    self.save()
+                    raise InterruptedTraining("Training stopped; its state is saved.")
+                if time.monotonic() - self.saved_at > 60 * self.config.save_minutes:
+                    self.save()
+            self.end_epoch(started)
+
+    def step(self, indices: np.ndarray) -> None:
+        """One optimiser step."""
+        progress, config = self.progress, self.config
+        torch.manual_seed(_step_seed(config.seed, progress.step, self.fabric.global_rank))
+        batch = self.task.collate([self.train[i] for i in indices]).to(self.fabric.device)
+        loss = self.task.loss(self.model(batch), batch)
+        total, count = float(loss.total.detach()), float(loss.count)
+        if self.fabric.world_size > 1:
+            # Data parallelism averages gradients; dividing by the global count makes that the global mean.
+            both = self.fabric.all_reduce(torch.tensor([total, count], device=self.fabric.device), reduce_op="sum")
+            total, count = float(both[0]), float(both[1])
+        if not math.isfinite(total):
+            raise RunError(
+                f"Training: expected a finite loss, got {total} at step {progress.step + 1}. "
+                "Lower train.lr, or look for extreme values in the data (gatewise data)."
+            )
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss.total * (self.fabric.world_size / count))
+        if config.clip_norm > 0:
+            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        if not isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step()
+        progress.total += total
+        progress.count += count
+        progress.batch += 1
+        progress.step += 1
+        self.watcher.on_step(sequences=len(indices) * self.fabric.world_size, loss=progress.total / progress.count)
+
+    def end_epoch(self, started: float) -> None:
+        """Measures, keeps the best, writes down."""
+        progress, monitor = self.progress, self.task.monitor
+        results = run_model(
+            self.task, self.model, self.valid, fabric=self.fabric, batch_size=2 * self.config.batch_size
+        )
+        valid = measure(self.task, results)
+        lr = self.optimizer.param_groups[0]["lr"]
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(valid[monitor.metric])
+        better = is_better(valid[monitor.metric], valid["loss"], progress, monitor.mode)
+        if better:
+            progress.best, progress.best_loss = valid[monitor.metric], valid["loss"]
+            progress.best_epoch = progress.epoch + 1
+            self.best = cpu_state(self.raw_model)
+            if self.fabric.is_global_zero:
+                self.on_best(self.best)
+        train_loss = progress.total / progress.count
+        progress.epoch += 1
+        progress.batch, progress.total, progress.count = 0, 0.0, 0.0
+        stale = progress.epoch - progress.best_epoch
+        progress.done = progress.epoch >= self.config.epochs or 0 < self.config.patience <= stale
+        # The line first: a state that is ahead of its metrics could never be mended, the other way round it is cut back.
+        self.watcher.on_epoch(
+            Epoch(progress.epoch, progress.step, lr, train_loss, valid, better, time.monotonic() - started)
+        )
+        self.save()
+
+    def save(self) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint = Checkpoint(
+                self.progress,
+                self.raw_model.state_dict(),
+                self.best,
+                self.optimizer.state_dict(),
+                _json_ready(self.schedule.state_dict()),
+                self.fingerprint,
+            )
+            save_checkpoint(self.state_file, checkpoint)
+        self.saved_at = time.monotonic()
+
+    def restore(self, checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> None:
+        if checkpoint.fingerprint != self.fingerprint:
+            raise RunError(
+                f"{self.state_file}: expected the data that this training began with, got other sequences. "
+                "Resume with the same file, or start anew in another directory."
+            )
+        load_into(self.raw_model, checkpoint.model, source=self.state_file)
+        optimizer.load_state_dict(checkpoint.optimizer)
+        self.schedule.load_state_dict(checkpoint.schedule)
+        self.progress, self.best = checkpoint.progress, checkpoint.best
+
+
+def is_better(metric: float, loss: float, progress: Progress, mode: str) -> bool:
+    """Whether an epoch beats the best so far: by the metric, between equals by the loss. NaN beats nothing."""
+    if math.isnan(metric):
+        return False
+    if progress.best is None or progress.best_loss is None:
+        return True
+    if metric == progress.best:
+        return loss < progress.best_loss
+    return metric > progress.best if mode == "max" else metric < progress.best
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int, mode: str
+) -> LambdaLR | OneCycleLR | ReduceLROnPlateau:
+    """The learning rate over time; see :class:`TrainConfig`."""
+    if config.schedule == "one-cycle":
+        # +1: torch asks for the rate of the step after the last one too.
+        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps + 1, pct_start=0.3)
+    if config.schedule == "plateau":
+        wait = max(config.patience // 2, 1) if config.patience else 5
+        return ReduceLROnPlateau(optimizer, mode=mode, patience=wait)  # type: ignore[arg-type]
+    return LambdaLR(optimizer, lambda step: 1.0)
+
+
+def make_fabric(config: TrainConfig) -> Fabric:
+    """Device, precision and processes of a run; several processes where ``torchrun`` started it.
+
+    Raises:
+        ConfigError: the device does not exist here.
+    """
+    import os
+
+    kind, _, number = config.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps"):
+        raise ConfigError(f'train.device: expected auto, cpu, cuda, cuda:N or mps, got "{config.device}".')
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"train.device: expected a device that is here, got {config.device} with {torch.cuda.device_count()} "
+            "CUDA devices. Use --device cpu."
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("train.device: expected a device that is here, got mps without Apple's GPU. Use --device cpu.")
+    precision = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed", "16": "16-mixed"}[config.precision]
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // local
+        return Fabric(accelerator=kind, devices=local, num_nodes=nodes, precision=precision, strategy="ddp")  # type: ignore[arg-type]
+    devices: Any = [int(number)] if number else 1
+    return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """A hash of encoded examples: a training can only go on with the data it began with."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(np.ascontiguousarray(example.input).tobytes())
+        digest.update(np.asarray(example.target).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def training_padding(lengths: Sequence[int], config: TrainConfig) -> float:
+    """Share of padding in the batches of the first epoch."""
+    batches = epoch_order(lengths, config.batch_size, seed=config.seed, epoch=0, bucket=config.bucket)
+    return padding_share(batches, lengths)
+
+
+def _step_seed(seed: int, step: int, rank: int) -> int:
+    """Distinct for distinct arguments, and far apart for neighbours."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _cuda_devices(fabric: Fabric) -> list[int]:
+    return [fabric.device.index or 0] if fabric.device.type == "cuda" else []
+
+
+def _json_ready(state: dict[str, Any]) -> dict[str, Any]:
+    """A schedule's numbers; LambdaLR keeps its functions there too, as None."""
+    return {name: value for name, value in state.items() if isinstance(value, int | float | str | list | None)}
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM set the event, so that a step is always whole; a second SIGINT stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may handle signals
+        return
+
+    def handle(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Epoch", "Fitted", "InterruptedTraining", "Results", "Tensor", "Watcher", "fit", "make_fabric"]

@@ -1,0 +1,87 @@
+"""From data as read to encoded examples: split, fit the adapter on the training side, encode both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.dataset import SequenceData
+from gatewise.data.split import folds, split, split_notes
+from gatewise.errors import ConfigError, DataError
+from gatewise.tasks import fit_adapter
+from gatewise.training.config import Config, DataConfig
+from gatewise.types import Example
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a training takes.
+
+    Attributes:
+        train, valid: encoded examples.
+        train_data, valid_data: the same sequences as read.
+        adapter: fitted on ``train_data``.
+        notes: what a user should know of the split.
+    """
+
+    train: Sequence[Example]
+    valid: Sequence[Example]
+    train_data: SequenceData
+    valid_data: SequenceData
+    adapter: SequenceAdapter
+    notes: list[str]
+
+
+def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> Prepared:
+    """Splits (where no validation data are given), measures the training side, encodes.
+
+    Args:
+        data: all that may be learnt from.
+        valid: data to choose the best epoch on, or None to take a part of ``data``.
+        config: of the run.
+
+    Returns:
+        Examples and adapter.
+
+    Raises:
+        DataError: the data do not fit the task, or cannot be split.
+        ConfigError: folds and validation data are both asked for.
+    """
+    notes: list[str] = []
+    if valid is None:
+        chosen, held_out = split_indices(data, config)
+        notes = split_notes(data, chosen, held_out)
+        data, valid = data.subset(chosen), data.subset(held_out)
+    elif config.data.folds is not None:
+        raise ConfigError("data.folds: expected no validation file beside it, got one. Leave out one of the two.")
+    adapter = fit_adapter(
+        config.task, data, scale=config.data.scale, missing=config.data.missing, length=config.data.length
+    )
+    if valid.targets is None:
+        raise DataError(f"{valid.source}: expected a target for every sequence, got none. Name the target column.")
+    train_examples, valid_examples = adapter.encode(data), adapter.encode(valid)
+    for side, examples in ((data, train_examples), (valid, valid_examples)):
+        _refuse_empty(side, examples)
+    return Prepared(train_examples, valid_examples, data, valid, adapter, notes)
+
+
+def split_indices(data: SequenceData, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Positions to learn from and to choose on: a pure function of the data and the settings."""
+    way = _way(data, config.data)
+    if config.data.folds is not None:
+        return folds(data, config.data.folds, by=way, seed=config.train.seed)[(config.data.fold or 1) - 1]
+    return split(data, fraction=config.data.valid_fraction, by=way, seed=config.train.seed)
+
+
+def _way(data: SequenceData, config: DataConfig) -> str | None:
+    if config.split != "auto":
+        return config.split
+    return "group" if data.groups is not None else None
+
+
+def _refuse_empty(data: SequenceData, examples: Sequence[Example]) -> None:
+    """A sequence without steps has nothing to learn from; it is refused where it can still be named."""
+    for index, example in enumerate(examples):
+        if len(example.input) == 0:
+            raise DataError(f"{data.where(index)}: expected at least one step, got none. Take the sequence out.")
