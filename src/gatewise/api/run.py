@@ -174,12 +174,11 @@ class Run:
             on_batch=on_batch or (lambda sequences: None),
         )
 
-    def write_report(self, *measured: Measured, train_data: SequenceData | None = None) -> Path:
-        """Writes ``report.html`` anew.
+    def write_report(self, data: Any = None) -> Path:
+        """Writes ``report.html`` anew: with the run's own validation and test data, and with ``data`` beside them.
 
         Args:
-            measured: data sets with their results; default: the run's own validation and test data, run again.
-            train_data: what was learnt from; default: read again from the run's file.
+            data: more data with answers, as in :func:`train`.
 
         Returns:
             The path of the page.
@@ -187,12 +186,16 @@ class Run:
         Raises:
             RunError: the run's data were given in Python and cannot be read again.
         """
-        if train_data is None or not measured:
-            prepared = self._prepared_again()
-            train_data = prepared.train_data
-            test = read_optional(self.config.data.test, read_options(self.config))
-            sets = {"validation": prepared.valid_data} | ({"test": test} if test is not None else {})
-            measured = tuple(self._measure(name, data) for name, data in sets.items())
+        prepared = self._prepared_again()
+        sets = {"validation": prepared.valid_data}
+        if self.config.data.test is not None:
+            sets["test"] = self.read(self.config.data.test, require_target=True)
+        if data is not None:
+            more = self.read(data, require_target=True)
+            sets[Path(more.source).name] = more
+        return self._write_report([self._measure(name, part) for name, part in sets.items()], prepared.train_data)
+
+    def _write_report(self, measured: Sequence[Measured], train_data: SequenceData) -> Path:
         page = Report(
             title=self.path.name,
             config=self.config,
@@ -237,7 +240,7 @@ class Run:
         summary: dict[str, Any] = {item.name: item.metrics for item in measured}
         self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **summary})
         if report:
-            self.write_report(*measured, train_data=prepared.train_data)
+            self._write_report(measured, prepared.train_data)
 
     def _set_threshold(self, prepared: Prepared) -> None:
         labels = self.adapter.targets

@@ -9,8 +9,10 @@ from gatewise.cli.evaluate import evaluate
 from gatewise.cli.kernels import kernels
 from gatewise.cli.predict import predict
 from gatewise.cli.report import report
+from gatewise.cli.sample import sample
 from gatewise.cli.train import train
 from gatewise.errors import GatewiseError
+from gatewise.training.allocator import keep_freed_memory
 
 # What typer raises when a command line is wrong: an option that does not exist, an argument that is missing.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -23,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, data, report, kernels):
+for command in (train, evaluate, predict, report, data, sample, kernels):
     app.command()(command)
 
 
@@ -44,7 +46,11 @@ def common(
 
 
 def main() -> None:
-    """Runs a command. Exit code 0, or 2 for a user's mistake with one line on standard error; 130 after Ctrl-C."""
+    """Runs a command.
+
+    Exit code 0, or 2 for a user's mistake with one line on standard error; 130 after Ctrl-C.
+    """
+    keep_freed_memory()  # a command owns its process
     try:
         code = app(standalone_mode=False)
     except GatewiseError as error:

@@ -12,5 +12,5 @@ def report(run: RunArgument, data: DataOption = None, device: DeviceOption = Non
 
     loaded = load(run, device=device or "auto")
     with progress(1, "writing the report"):
-        path = loaded.write_report() if data is None else loaded.write_report_with(data)
+        path = loaded.write_report(data)
     output.print(f"Report: {path}", highlight=False, soft_wrap=True)

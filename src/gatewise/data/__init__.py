@@ -8,12 +8,14 @@ from gatewise.data.adapter import SequenceAdapter, adapter_from_json
 from gatewise.data.arrays import from_python
 from gatewise.data.batching import epoch_order, evaluation_order, in_file_order, padding_share, shard
 from gatewise.data.dataset import ReadOptions, SequenceData
+from gatewise.data.describe import Description, describe
 from gatewise.data.read import read
 from gatewise.data.scaling import Scaler
 from gatewise.data.split import folds, split, split_notes
 from gatewise.data.targets import Labels, Values
 
 __all__ = [
+    "Description",
     "Labels",
     "ReadOptions",
     "Scaler",
@@ -21,6 +23,7 @@ __all__ = [
     "SequenceData",
     "Values",
     "adapter_from_json",
+    "describe",
     "epoch_order",
     "evaluation_order",
     "folds",

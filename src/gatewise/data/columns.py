@@ -25,14 +25,20 @@ class Roles:
 
 def assign_roles(
     frame: "pl.DataFrame", source: str, options: ReadOptions, lines: np.ndarray, *, require_target: bool
-) -> Roles:
+) -> tuple["pl.DataFrame", Roles]:
     """Holds the options against the table; features not named are the numeric columns that have no other role.
 
-    A column without a name, where pandas keeps its row numbers, is never a feature unless asked for.
+    A column without a name, where pandas keeps its row numbers, is never a feature unless asked for. Text of which
+    most are numbers counts as numeric: that the rest are not is then an error, rather than silently a column less.
+
+    Returns:
+        The columns that have a role, the features among them as float64 with NaN for missing values; and the roles.
 
     Raises:
-        DataError: no such column, a column in two roles, no feature, or one that holds numbers in most rows only.
+        DataError: no such column, a column in two roles, no feature, or one that holds something else than numbers.
     """
+    import polars as pl
+
     targets = options.target or ()
     if not require_target and any(name not in frame.columns for name in targets):
         targets = ()
@@ -45,14 +51,19 @@ def assign_roles(
             )
         if taken.count(name) > 1:
             raise DataError(f'{source}: expected one role for the column "{name}", got two. Name another column.')
-    if options.features is not None:
-        features = options.features
-    else:
-        free = [name for name in frame.columns if name and name not in (*taken, *(options.target or ()))]
-        features = tuple(name for name in free if _is_numeric(frame[name], source, lines))
+    named = options.features
+    free = [name for name in frame.columns if name and name not in (*taken, *(options.target or ()))]
+    features = []
+    for name in free if named is None else named:
+        numbers, wrong = _to_numbers(frame[name])
+        if named is None and (numbers is None or len(wrong) > np.count_nonzero(~np.isnan(numbers))):
+            continue  # a column of text
+        _refuse(frame[name], numbers, wrong, source, lines)
+        features.append(pl.Series(name, numbers))
     if not features:
         raise DataError(f"{source}: expected columns of numbers as features, got none. Name them.")
-    return Roles(features, targets)
+    roles = Roles(tuple(column.name for column in features), targets)
+    return pl.DataFrame([*(frame[name] for name in (*given, *targets)), *features]), roles
 
 
 def numbers_in(column: "pl.Series", source: str, lines: np.ndarray) -> np.ndarray:
@@ -62,6 +73,12 @@ def numbers_in(column: "pl.Series", source: str, lines: np.ndarray) -> np.ndarra
         DataError: text that is no number, or a column of another kind such as dates; names row and column.
     """
     numbers, wrong = _to_numbers(column)
+    _refuse(column, numbers, wrong, source, lines)
+    assert numbers is not None
+    return numbers
+
+
+def _refuse(column: "pl.Series", numbers: np.ndarray | None, wrong: np.ndarray, source: str, lines: np.ndarray) -> None:
     if numbers is None:
         raise DataError(
             f"{source}, column {column.name}: expected numbers, got {column.dtype}. Leave it out of the features."
@@ -71,7 +88,6 @@ def numbers_in(column: "pl.Series", source: str, lines: np.ndarray) -> np.ndarra
             f"{source}, row {lines[wrong[0]]}, column {column.name}: expected a number, "
             f'got "{shorten(str(column[int(wrong[0])]))}". Correct it, or leave it empty if it is missing.'
         )
-    return numbers
 
 
 def names_in(column: "pl.Series", source: str, lines: np.ndarray) -> list[str]:
@@ -135,16 +151,6 @@ def changes_in(column: "pl.Series") -> np.ndarray:
     changed: np.ndarray = column.ne_missing(column.shift(1)).to_numpy().copy()
     changed[:1] = False
     return changed
-
-
-def _is_numeric(column: "pl.Series", source: str, lines: np.ndarray) -> bool:
-    """Text of which most are numbers counts: that the rest are not is then an error rather than a column less."""
-    numbers, wrong = _to_numbers(column)
-    if numbers is None or len(wrong) > np.count_nonzero(~np.isnan(numbers)):
-        return False
-    if len(wrong):
-        numbers_in(column, source, lines)  # names the row
-    return True
 
 
 def _to_numbers(column: "pl.Series") -> tuple[np.ndarray | None, np.ndarray]:

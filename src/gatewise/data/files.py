@@ -47,7 +47,7 @@ def load_bytes(path: Path) -> bytes:
             raise DataError(
                 f"{who}: expected a {compression} file, got damaged or cut off content ({error}). Fetch it again."
             ) from error
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{who}: expected data, got an empty file. Check how it was written.")
     return content
 

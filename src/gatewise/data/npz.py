@@ -18,6 +18,8 @@ KEYS = ("x", "y", "lengths", "ids", "groups")
 def read_npz(content: bytes, source: str, options: ReadOptions, *, require_target: bool) -> SequenceData:
     """Reads ``x`` with the optional ``y``, ``lengths``, ``ids`` and ``groups``.
 
+    Arrays of other names are left alone.
+
     ``x`` is ``[N, T, I]`` or ``[N, T]``; with ``lengths`` also all sequences end to end, ``[sum, I]`` or ``[sum]``.
 
     Raises:
@@ -28,10 +30,9 @@ def read_npz(content: bytes, source: str, options: ReadOptions, *, require_targe
         raise DataError(
             f'{source}: expected an array "x", got {", ".join(arrays) or "none"}. Save it as np.savez(x=...).'
         )
-    if unknown := sorted(arrays.keys() - set(KEYS)):
-        raise DataError(
-            f'{source}: expected arrays {", ".join(KEYS)}, got "{unknown[0]}". {did_you_mean(unknown[0], KEYS)}'
-        )
+    for name in sorted(arrays.keys() - set(KEYS)):  # others may stand beside them, but not misspelt ones
+        if (hint := did_you_mean(name.lower(), KEYS)).startswith("Did you mean"):
+            raise DataError(f'{source}: expected arrays {", ".join(KEYS)}, got "{name}". {hint}')
     sequences = sequences_of(arrays["x"], source, lengths=arrays.get("lengths"))
     lengths = [len(sequence) for sequence in sequences]
     targets = targets_of(arrays.get("y"), lengths, source, options.task, required=require_target)

@@ -58,7 +58,7 @@ class Scaler:
             raise DataError(f"{data.source}: expected at least one sequence, got none. There is nothing to fit.")
         steps = np.concatenate([sequence[:length] for sequence in data.sequences])  # [sum of T, I]
         channels = data.channels or default_channels(steps.shape[1])
-        mean, std = _moments(steps)
+        mean, std = moments(steps)
         for channel, of_mean, of_std in zip(channels, mean, std, strict=True):
             if np.isnan(of_mean):
                 raise DataError(
@@ -123,7 +123,7 @@ class Scaler:
             if self.mode == "channel":
                 scaled = (sequence - self.mean) / self.std
             elif self.mode == "sequence":
-                mean, std = _moments(sequence)
+                mean, std = moments(sequence)
                 scaled = (sequence - mean) / std
             else:
                 scaled, filler = sequence, np.asarray(self.mean)
@@ -191,7 +191,7 @@ def _check_options(mode: str, missing: str, length: int | None) -> None:
         raise OptionError(f"length: expected at least 1 step, got {length}. Leave it out to keep each sequence whole.")
 
 
-def _moments(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and std of each column ``[I]``, NaN left out; mean NaN where nothing is left, std 1 where nothing varies."""
     present = ~np.isnan(steps)
     count = present.sum(axis=0)

@@ -75,7 +75,7 @@ def from_frame(
     if not len(frame):
         raise DataError(f"{source}: expected rows of data, got none. Check where the table comes from.")
     lines = np.arange(len(frame)) if lines is None else lines
-    roles = assign_roles(frame, source, options, lines, require_target=require_target)
+    frame, roles = assign_roles(frame, source, options, lines, require_target=require_target)
     table = _Table(frame, source, options, roles, lines, require_target)
     repeats = options.id is not None and frame[options.id].n_unique() < len(frame)
     return _long(table) if options.time is not None or repeats else _wide(table)
@@ -94,6 +94,8 @@ class _Table:
 
     def rows(self, positions: np.ndarray) -> "_Table":
         """Some of the rows, in this order."""
+        if len(positions) == len(self.lines) and (np.diff(positions) == 1).all():
+            return self  # all of them, as they stand
         return replace(self, frame=self.frame[positions], lines=self.lines[positions])
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:

@@ -1,5 +1,8 @@
 """PyTorch's own LSTM (oneDNN on CPU, cuDNN on CUDA) behind the contract: a second opinion, and the baseline of speed."""
 
+import warnings
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
@@ -8,6 +11,8 @@ from gatewise.kernels.contract import Inputs, Request
 from gatewise.types import State
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+ONEDNN_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+SHUT = 1e30  # more than any pre-activation will ever be, and within bfloat16
 
 
 class Native:
@@ -25,6 +30,8 @@ class Native:
             return "torch.nn.LSTM breaks the graph of torch.compile"
         if request.dtype not in DTYPES:
             return f"torch.nn.LSTM does not compute in {request.dtype}"
+        if request.device == "cpu" and request.dtype.itemsize < 4 and not _by_onednn(request):
+            return f"torch.nn.LSTM keeps c in {request.dtype} where oneDNN does not serve, and it must be float32"
         return None
 
     def run(self, request: Request, inputs: Inputs) -> tuple[Tensor, State]:
@@ -38,6 +45,8 @@ class Native:
         lengths = inputs.lengths.cpu()
         if bool((lengths == request.steps).all()):
             return _dense(request, inputs, state)
+        if _by_onednn(request):
+            return _held(request, inputs, state)
         return _packed(request, inputs, state, lengths)
 
 
@@ -50,8 +59,40 @@ def _zeros(request: Request, like: Tensor) -> State:
 def _dense(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, State]:
     flat = [w for weights in inputs.weights for w in weights if w is not None]
     both = request.directions == 2
-    lstm = _without_onednn if request.proj_size and request.device == "cpu" else torch.lstm
+    lstm = _projected if request.proj_size and request.device == "cpu" else torch.lstm
     output, h_n, c_n = lstm(inputs.input, state, flat, request.bias, 1, 0.0, request.differentiable, both, False)
+    return output, State(h_n, c_n)
+
+
+def _by_onednn(request: Request) -> bool:
+    """Whether torch computes this by oneDNN: never packed, so ragged only where :func:`_held` is exact."""
+    if request.device != "cpu" or request.proj_size or not torch.backends.mkldnn.is_available():
+        return False
+    if request.ragged and request.directions == 2 and request.initial_state:
+        return False
+    return request.dtype == torch.float32 or (request.dtype == torch.bfloat16 and ONEDNN_HAS_BFLOAT16)
+
+
+def _held(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+    """Dense, on an input with one more feature, 1 in padding, that shuts i and opens f: there, c stays what it is.
+
+    By oneDNN this is five times as fast as packing, with half of the steps padding. And exact, for sigmoid(-SHUT) is 0 and sigmoid(SHUT) is 1, and so is every gradient: 0. But h does not stay. Forward,
+    where padding comes last, the h that counts is the output at the last real step. In reverse, where it comes first,
+    c stays zero and so does h = o * tanh(c); with another initial state it would not.
+    """
+    lengths, hidden_size = inputs.lengths, request.hidden_size
+    assert lengths is not None
+    padding = (torch.arange(request.steps, device=lengths.device)[:, None] >= lengths)[..., None]  # [T, B, 1]
+    shut = inputs.input.new_tensor([-SHUT, SHUT, 0.0, 0.0]).repeat_interleave(hidden_size)[:, None]  # i f g o
+    held = replace(
+        inputs,
+        input=torch.cat([inputs.input, padding.to(inputs.input.dtype)], -1),
+        weights=tuple(w._replace(weight_ih=torch.cat([w.weight_ih, shut], 1)) for w in inputs.weights),
+    )
+    output, (h_n, c_n) = _dense(request, held, state)
+    output = output.masked_fill(padding, 0.0)
+    last = output[(lengths - 1).clamp(min=0), torch.arange(request.batch_size), :hidden_size]
+    h_n = torch.cat([torch.where((lengths == 0)[:, None], state.h[0], last)[None], h_n[1:]])
     return output, State(h_n, c_n)
 
 
@@ -72,9 +113,10 @@ def _packed(request: Request, inputs: Inputs, state: State, lengths: Tensor) -> 
     return output, State(h_n, c_n)
 
 
-def _without_onednn(*args: object) -> tuple[Tensor, Tensor, Tensor]:
-    """oneDNN has no projections; torch would say so in a warning and then compute without it anyway."""
-    with torch.backends.mkldnn.flags(enabled=False):
+def _projected(*args: object) -> tuple[Tensor, Tensor, Tensor]:
+    """oneDNN has no projections: torch says so in a warning, and computes without it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         return torch.lstm(*args)
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""Training: settings, the loop, evaluation, the run directory."""

@@ -68,7 +68,11 @@ class Watcher(Protocol):
 
 
 class InterruptedTraining(GatewiseError):  # noqa: N818  not an error but a stop that was asked for
-    """The user stopped the training; its state is saved."""
+    """The user stopped the training; its state is saved in the run directory ``path``."""
+
+    def __init__(self, path: Path, epoch: int, step: int) -> None:
+        super().__init__(f"Stopped in epoch {epoch}, after step {step}; everything is saved in {path}.")
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class _Loop:
                 self.step(indices)
                 if stop.is_set():
                     self.save()
-                    raise InterruptedTraining("Training stopped; its state is saved.")
+                    raise InterruptedTraining(self.state_file.parent, progress.epoch + 1, progress.step)
                 if time.monotonic() - self.saved_at > 60 * self.config.save_minutes:
                     self.save()
             self.end_epoch(started)
