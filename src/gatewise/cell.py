@@ -86,7 +86,7 @@ class Cell:
     @property
     def is_plain(self) -> bool:
         """Whether these are the equations of :class:`torch.nn.LSTM`."""
-        return self == Cell()
+        return self == PLAIN
 
     def without_dropout(self) -> "Cell":
         """The cell as it acts outside training: without dropout. Zoneout then acts by its mean."""
@@ -139,3 +139,7 @@ def _pair(zoneout: object) -> tuple[float, float]:
     if not isinstance(zoneout, tuple | list) or len(zoneout) != 2:
         raise OptionError(f"Cell: expected zoneout as two rates (h, c), got {zoneout!r}.")
     return _rate("zoneout of h", zoneout[0]), _rate("zoneout of c", zoneout[1])
+
+
+PLAIN = Cell()
+"""The equations of :class:`torch.nn.LSTM`."""

@@ -41,6 +41,9 @@ class Acts(NamedTuple):
     k_c: Tensor | float | None = None  # [B, H]
 
 
+NOTHING = Acts()
+
+
 class Saved(NamedTuple):
     """What a step leaves for its derivative; everything else is cheap to make again."""
 
@@ -63,46 +66,48 @@ class StepGradients(NamedTuple):
     h_star: Tensor  # [B, P or H]
 
 
-def project_input(cell: Cell, input: Tensor, weights: Weights) -> Tensor:
+def project_input(input: Tensor, weights: Weights) -> Tensor:
     """The part of (1) that no step waits for: ``[..., I]`` to ``x_proj [..., G*H]``, wide."""
-    x_proj = widen(linear(input, weights.weight_ih))
-    if weights.gain_ih is not None:
-        x_proj = normalise(x_proj) * weights.gain_ih  # (1')
+    x_proj = norm(widen(linear(input, weights.weight_ih)), weights.gain_ih)  # (1')
     for bias in (weights.bias_ih, weights.bias_hh):
         if bias is not None:
             x_proj = x_proj + bias
     return x_proj
 
 
-def step(cell: Cell, x_proj: Tensor, state: State, weights: Weights, acts: Acts = Acts()) -> tuple[State, Saved]:
+def step(cell: Cell, x_proj: Tensor, state: State, weights: Weights, acts: Acts = NOTHING) -> tuple[State, Saved]:
     """One step: ``x_proj [B, G*H]``, ``state`` of h ``[B, P or H]`` and c ``[B, H]``, to the next state."""
     h_prev, c_prev = state
     alive, m_h, m_g, k_h, k_c = acts
     p_i, p_f, p_o = peepholes(cell, weights)
 
-    r = widen(linear(h_prev if m_h is None else (h_prev * m_h).to(h_prev.dtype), weights.weight_hh))
-    a = x_proj + (normalise(r) * weights.gain_hh if weights.gain_hh is not None else r)  # (1) (1')
+    r = widen(linear(times(h_prev, m_h), weights.weight_hh))
+    a = x_proj + norm(r, weights.gain_hh)  # (1) (1')
     a_i, a_f, a_g, a_o = split_gates(cell, a)
 
-    i = torch.sigmoid(a_i if p_i is None else a_i + p_i * c_prev)  # (2)
+    i = torch.sigmoid(look(a_i, p_i, c_prev))  # (2)
     if a_f is not None:
-        f = torch.sigmoid(a_f if p_f is None else a_f + p_f * c_prev)  # (3)
+        f = torch.sigmoid(look(a_f, p_f, c_prev))  # (3)
+    elif cell.coupled:
+        f = 1 - i  # (3')
     else:
-        f = 1 - i if cell.coupled else torch.ones_like(i)  # (3')
+        f = torch.ones_like(i)  # (3')
     g = torch.tanh(a_g)  # (4)
-    c_star = f * c_prev + i * (g if m_g is None else g * m_g)  # (4') (5)
-    o = torch.sigmoid(a_o if p_o is None else a_o + p_o * c_star)  # (6)
-    h_star = o * torch.tanh(normalise(c_star) * weights.gain_c if weights.gain_c is not None else c_star)  # (7)
+    c_star = f * c_prev + i * times(g, m_g)  # (4') (5)
+    o = torch.sigmoid(look(a_o, p_o, c_star))  # (6)
+    h_star = o * torch.tanh(norm(c_star, weights.gain_c))  # (7)
     if weights.weight_hr is not None:
         h_star = linear(h_star.to(h_prev.dtype), weights.weight_hr)  # (7')
 
     c = hold(c_star, c_prev, k_c, alive)  # (8)
     h = hold(h_star, h_prev, k_h, alive).to(h_prev.dtype)  # (9)
-    return State(h, c), Saved(h_prev, c_prev, i, f, g, o, c_star, r if weights.gain_hh is not None else r[:, :0])
+    if weights.gain_hh is None:
+        r = r[:, :0]
+    return State(h, c), Saved(h_prev, c_prev, i, f, g, o, c_star, r)
 
 
 def step_backward(
-    cell: Cell, saved: Saved, d_state: State, weights: Weights, acts: Acts = Acts()
+    cell: Cell, saved: Saved, d_state: State, weights: Weights, acts: Acts = NOTHING
 ) -> tuple[State, StepGradients]:
     """The derivative of :func:`step`, read from (9) up to (1): by the state before it, and inside it.
 
@@ -116,50 +121,43 @@ def step_backward(
     d_c_star, d_c_prev = hold_backward(d_state.c, k_c, alive)  # (8)
     d_u = d_h_star if weights.weight_hr is None else product(d_h_star, weights.weight_hr)  # (7')
 
-    tanh_c = torch.tanh(normalise(c_star) * weights.gain_c if weights.gain_c is not None else c_star)
+    tanh_c = torch.tanh(norm(c_star, weights.gain_c))
     d_normed_c = d_u * o * (1 - tanh_c * tanh_c)  # (7)
     d_a_o = d_u * tanh_c * o * (1 - o)  # (6)
-    if weights.gain_c is not None:
-        d_c_star = d_c_star + normalise_backward(d_normed_c * weights.gain_c, c_star)
-    else:
-        d_c_star = d_c_star + d_normed_c
-    if p_o is not None:
-        d_c_star = d_c_star + d_a_o * p_o
+    d_c_star = look(d_c_star + norm_backward(d_normed_c, c_star, weights.gain_c), p_o, d_a_o)
 
     d_c_prev = d_c_prev + d_c_star * f  # (5)
     d_f = d_c_star * c_prev
-    d_i = d_c_star * (g if m_g is None else g * m_g)
-    d_g = d_c_star * (i if m_g is None else i * m_g)  # (4')
+    d_i = d_c_star * times(g, m_g)
+    d_g = d_c_star * times(i, m_g)  # (4')
     d_a_g = d_g * (1 - g * g)  # (4)
     d_a_f = None if cell.num_gates == 3 else d_f * f * (1 - f)  # (3)
     if cell.coupled:
         d_i = d_i - d_f  # (3')
     d_a_i = d_i * i * (1 - i)  # (2)
-    if p_i is not None:
-        d_c_prev = d_c_prev + d_a_i * p_i
-    if p_f is not None and d_a_f is not None:
-        d_c_prev = d_c_prev + d_a_f * p_f
+    d_c_prev = look(d_c_prev, p_i, d_a_i)
+    if d_a_f is not None:
+        d_c_prev = look(d_c_prev, p_f, d_a_f)
 
     d_a = torch.cat([d for d in (d_a_i, d_a_f, d_a_g, d_a_o) if d is not None], -1)
-    d_r = normalise_backward(d_a * weights.gain_hh, r) if weights.gain_hh is not None else d_a  # (1')
-    d_h = product(d_r, weights.weight_hh)  # (1)
-    d_h_prev = d_h_prev + (d_h if m_h is None else d_h * m_h)
+    d_r = norm_backward(d_a, r, weights.gain_hh)  # (1')
+    d_h_prev = d_h_prev + times(product(d_r, weights.weight_hh), m_h)  # (1)
     return State(d_h_prev, d_c_prev), StepGradients(d_a, d_r, d_normed_c, d_h_star)
 
 
 def weight_gradients(
-    cell: Cell, input: Tensor, saved: Saved, d: StepGradients, weights: Weights, m_h: Tensor | None = None
+    cell: Cell, input: Tensor, saved: Saved, d: StepGradients, weights: Weights, *, m_h: Tensor | None = None
 ) -> Weights:
     """The derivative by the parameters, all steps and rows at once: every argument has ``[T, B]`` in front.
 
     ``input`` is ``[T, B, I]``; ``m_h`` the hidden mask, ``[B, P or H]``. Everything in the dtype of its parameter.
     """
-    h_prev = saved.h_prev if m_h is None else (saved.h_prev * m_h).to(saved.h_prev.dtype)
+    h_prev = times(saved.h_prev, m_h)
     d_x, d_bias = d.a, total(d.a)
     gains: dict[str, Tensor] = {}
     if weights.gain_ih is not None:
         x = widen(linear(input, weights.weight_ih))
-        d_x = normalise_backward(d.a * weights.gain_ih, x)  # (1')
+        d_x = norm_backward(d.a, x, weights.gain_ih)  # (1')
         gains["gain_ih"] = total(d.a * normalise(x))
         gains["gain_hh"] = total(d.a * normalise(saved.r))
         gains["gain_c"] = total(d.normed_c * normalise(saved.c_star))  # (7)
@@ -167,20 +165,20 @@ def weight_gradients(
         weight_ih=outer(d_x, input),  # (1)
         weight_hh=outer(d.r, h_prev),  # (1)
         bias_ih=d_bias,
-        bias_hh=d_bias,
+        bias_hh=d_bias.clone(),  # never one memory for two gradients
         weight_hr=_projection_gradient(cell, saved, d, weights),
         weight_peephole=_peephole_gradient(cell, saved, d) if cell.peephole else None,
         **gains,
     )
-    return Weights(*(None if w is None else d_w.to(w.dtype) for w, d_w in zip(weights, gradients, strict=True)))
+    pairs = zip(Weights._fields, weights, gradients, strict=True)
+    return Weights(**{name: d_w.to(w.dtype) for name, w, d_w in pairs if w is not None and d_w is not None})
 
 
-def input_gradient(cell: Cell, input: Tensor, d: StepGradients, weights: Weights) -> Tensor:
+def input_gradient(input: Tensor, d: StepGradients, weights: Weights) -> Tensor:
     """The derivative by the input, all steps at once: ``[T, B, I]``, wide. The other half of (1)."""
-    d_x = d.a
-    if weights.gain_ih is not None:
-        d_x = normalise_backward(d.a * weights.gain_ih, widen(linear(input, weights.weight_ih)))  # (1')
-    return product(d_x, weights.weight_ih)
+    if weights.gain_ih is None:
+        return product(d.a, weights.weight_ih)
+    return product(norm_backward(d.a, widen(linear(input, weights.weight_ih)), weights.gain_ih), weights.weight_ih)
 
 
 def _peephole_gradient(cell: Cell, saved: Saved, d: StepGradients) -> Tensor:
@@ -195,7 +193,7 @@ def _peephole_gradient(cell: Cell, saved: Saved, d: StepGradients) -> Tensor:
 def _projection_gradient(cell: Cell, saved: Saved, d: StepGradients, weights: Weights) -> Tensor | None:
     if weights.weight_hr is None:
         return None
-    normed_c = normalise(saved.c_star) * weights.gain_c if weights.gain_c is not None else saved.c_star
+    normed_c = norm(saved.c_star, weights.gain_c)
     return outer(d.h_star, (saved.o * torch.tanh(normed_c)).to(weights.weight_hr.dtype))  # (7')
 
 
@@ -211,6 +209,26 @@ def hold_backward(d: Tensor, k: Tensor | float | None, alive: Tensor | None) -> 
     if alive is None:
         return d_new, d_old
     return torch.where(alive, d_new, 0.0), torch.where(alive, d_old, d)
+
+
+def times(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Dropout: ``x * mask``, or ``x`` where no mask acts."""
+    return x if mask is None else x * mask
+
+
+def look(a: Tensor, p: Tensor | None, c: Tensor) -> Tensor:
+    """A gate looks at the cell: ``a + p * c``, or ``a`` without peephole. The way back has the same form."""
+    return a if p is None else a + p * c
+
+
+def norm(x: Tensor, gain: Tensor | None) -> Tensor:
+    """``LN(x) * gain``, or ``x`` without gain."""
+    return x if gain is None else normalise(x) * gain
+
+
+def norm_backward(d: Tensor, x: Tensor, gain: Tensor | None) -> Tensor:
+    """The derivative of :func:`norm` by ``x``."""
+    return d if gain is None else normalise_backward(d * gain, x)
 
 
 def normalise(x: Tensor) -> Tensor:

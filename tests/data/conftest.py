@@ -2,6 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("gatewise", deadline=None)  # a busy machine is no failure
+settings.load_profile("gatewise")
 
 ARCHIVES = Path(__file__).resolve().parents[3] / "shared" / "data"
 

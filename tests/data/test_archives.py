@@ -18,8 +18,9 @@ COUNTS = [  # file, sequences, channels, shortest, longest, classes
 ]
 
 
-@pytest.mark.parametrize(("name", "sequences", "channels", "shortest", "longest", "classes"), COUNTS)
-def test_archive_file(archive, name, sequences, channels, shortest, longest, classes):
+@pytest.mark.parametrize("expected", COUNTS, ids=lambda expected: expected[0])
+def test_archive_file(archive, expected):
+    name, sequences, channels, shortest, longest, classes = expected
     data = read(archive(name))
     assert len(data) == sequences
     assert {sequence.shape[1] for sequence in data.sequences} == {channels} == {len(data.channels)}

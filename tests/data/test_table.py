@@ -71,6 +71,13 @@ def test_targets_that_change_are_one_a_step(write):
     assert read(path, ReadOptions(id="id", target=("z",), task="regression")).targets == [1.0, 7.0]
 
 
+def test_a_gap_among_targets_of_steps(write):
+    path = write("a.csv", "id,x,y\na,1,0.5\na,2,\n")
+    with pytest.raises(DataError, match=r"row 3, column y: expected a target, got none"):
+        read(path, ReadOptions(id="id", target=("y",)))
+    assert read(path, ReadOptions(id="id", target=("y",)), require_target=False).targets is None
+
+
 def test_several_targets_of_a_row(write):
     data = read(write("a.csv", "x,y,z\n1,2,3\n4,5,6\n"), ReadOptions(target=("y", "z")))
     assert [target.tolist() for target in data.targets] == [[2, 3], [5, 6]]
@@ -107,6 +114,17 @@ def test_line_numbers_are_those_of_an_editor(write):
     assert data.ids == ["a\nb", "c"] and data.rows == [2, 5]
     with pytest.raises(DataError, match=r"row 6, column x"):
         read(write("a.csv", 'id,x\n"a\nb",1\n\nc,2\n"a\nb",z\nd,5\n'))
+
+
+def test_line_break_in_the_last_record(write):
+    data = read(write("a.csv", 'x,note\n1,a\n2,"b\nc"\n'), ReadOptions(features=("x",)))
+    assert data.rows == [2, 3]
+    assert read(write("a.csv", 'note,x,y\nb,1,\n"b\nc",2,')).lengths.tolist() == [1, 1]
+
+
+def test_blank_lines_are_left_out(write):
+    assert read(write("a.csv", "x\n1\n\n2\n\n")).rows == [2, 4]
+    assert read(write("a.csv", "x,y\n1,2\n\n  \n3,4\n\n")).rows == [2, 5]
 
 
 def test_numeric_column_with_a_slip_is_not_left_out(write):

@@ -37,6 +37,8 @@ def test_no_label_at_all(write):
 def test_a_header_makes_it_a_table(write):
     data = read(write("a.tsv", "kind\ts0\ts1\na\t1\t2\nb\t3\t4\n"), ReadOptions(target=("kind",)))
     assert data.targets == ["a", "b"] and data.sequences[1].tolist() == [[3], [4]]
+    data = read(write("a.tsv", "name\t0\t1\na\t1\t2\nb\t3\t4\n"))
+    assert data.targets is None and data.sequences[1].tolist() == [[3], [4]]
 
 
 def test_xz(tmp_path):

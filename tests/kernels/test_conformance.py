@@ -9,13 +9,14 @@ from gatewise.cell import Cell
 from gatewise.kernels import KERNELS
 from gatewise.kernels.reference import reference
 from gatewise.kernels.select import plain_request
-from gatewise.testing import CASES, Case, assert_as_accurate, kernel_checks, lattice, max_error, outcome, plain
+from gatewise.testing import CASES, Case, assert_as_accurate, kernel_checks, lattice, outcome, plain
 
 CHECKS = [check for kernel in KERNELS for check in kernel_checks(kernel)]
 # Few and small numbers: the baseline may be exact by luck. A wrong formula is off by 1e-1, not by a few roundings.
 LATTICE = kernel_checks(reference, lattice(), (torch.float64,), factor=10.0)
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+FORWARD = Case("ragged, one direction", B=4, T=6, lengths=(6, 3, 0, 1))
 RAGGED = Case("ragged", B=4, T=6, lengths=(6, 3, 0, 1), directions=2)
 
 
@@ -45,17 +46,19 @@ def test_the_same_call_gives_the_same_bits(kernel):
 
 
 @each_kernel
-def test_rows_that_have_ended_have_exactly_zero_gradient(kernel):
-    d_input = outcome(kernel.run, RAGGED, torch.float32)["d_input"]
-    for row, length in enumerate(RAGGED.lengths):
+@pytest.mark.parametrize("case", [FORWARD, RAGGED], ids=lambda case: case.name)
+def test_rows_that_have_ended_have_exactly_zero_gradient(kernel, case):
+    d_input = outcome(kernel.run, case, torch.float32)["d_input"]
+    for row, length in enumerate(case.lengths):
         assert (d_input[length:, row] == 0).all()
         assert length == 0 or (d_input[:length, row] != 0).all()
 
 
 @each_kernel
-def test_a_row_of_length_zero_returns_its_initial_state(kernel):
-    inputs = RAGGED.inputs(torch.float32)
-    output, state = kernel.run(RAGGED.request(torch.float32), inputs)
+@pytest.mark.parametrize("case", [FORWARD, RAGGED], ids=lambda case: case.name)
+def test_a_row_of_length_zero_returns_its_initial_state(kernel, case):
+    inputs = case.inputs(torch.float32)
+    output, state = kernel.run(case.request(torch.float32), inputs)
     assert torch.equal(state.h[:, 2], inputs.state.h[:, 2])
     assert torch.equal(state.c[:, 2], inputs.state.c[:, 2])
     assert (output[:, 2] == 0).all()
@@ -66,9 +69,8 @@ def test_long_sequences_do_not_drift(kernel):
     case = Case("long", T=2000, B=2, I=3, H=5)
     exact, baseline = outcome(plain, case, torch.float64), outcome(plain, case, torch.float32)
     actual = outcome(kernel.run, case, torch.float32)
-    for name in actual:
+    for name in ("output", "h_n", "c_n", "d_input", "d_h_0", "d_c_0"):  # the parameters' sums grow with T by themselves
         assert_as_accurate(actual[name], baseline[name], exact[name], what=name)
-    assert max_error(actual["output"][-10:], exact["output"][-10:]) < 1e-6
 
 
 def test_kernels_expected_on_this_machine_run():

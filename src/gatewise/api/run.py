@@ -12,7 +12,7 @@ from torch import nn
 
 from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.arrays import from_python
-from gatewise.data.dataset import ReadOptions, SequenceData
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.targets import Labels
 from gatewise.errors import ConfigError, DataError, RunError
 from gatewise.reports.report import Measured, Report, render
@@ -158,7 +158,12 @@ class Run:
             data = self.config.data.test
         if data is None:
             raise DataError(f"{self.path}: expected data, got none, and the run has no test file. Name a file.")
-        return from_python(data, targets, read_options(self.config), require_target=require_target)
+        options = read_options(self.config)
+        channels = self.adapter.inputs.channels
+        if channels != default_channels(len(channels)):
+            # Named columns: those that the model was trained on, whatever else stands in the new table.
+            options = replace(options, features=channels)
+        return from_python(data, targets, options, require_target=require_target)
 
     def run(self, data: SequenceData, *, on_batch: OnBatch | None = None) -> Results:
         """Predictions and references of data as read."""
@@ -289,5 +294,3 @@ def _device_in_words() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU, {torch.get_num_threads()} threads"
-
-

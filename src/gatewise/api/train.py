@@ -108,7 +108,7 @@ def train(
                 directory.write_adapter(prepared.adapter)
                 directory.write_config(chosen)
             for note in notes if progress else []:
-                console.print(f"Note: {note}.", highlight=False, markup=False)
+                console.print(f"Note: {note}.", highlight=False, markup=False, soft_wrap=True)
         fabric.barrier()
         shown = make_watcher(made.monitor.metric, show=progress and fabric.is_global_zero, console=console)
         watcher = _Recorder(directory, shown) if fabric.is_global_zero else shown

@@ -56,7 +56,7 @@ def main() -> None:
     except GatewiseError as error:
         code = _fail(str(error))
     except UsageError as error:
-        code = _fail(f"{error.format_message()} See --help.")  # type: ignore[attr-defined]
+        code = _fail(f"{error.format_message().rstrip('.')}. See --help.")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does

@@ -28,7 +28,9 @@ def train(  # noqa: PLR0917  a command line has as many options as its users nee
         str | None, typer.Argument(metavar="TASK", help="classification or regression.", show_default=False)
     ] = None,
     data: DataOption = None,
-    test: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured at the end; nothing is chosen by it.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Measured at the end; nothing is chosen by it.")
+    ] = None,
     valid: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Chooses the best epoch.  [default: a part of the data]")
     ] = None,
@@ -46,7 +48,9 @@ def train(  # noqa: PLR0917  a command line has as many options as its users nee
     scale: Annotated[str | None, typer.Option(help="channel, sequence or none.")] = None,
     missing: Annotated[str | None, typer.Option(help="Missing values: mean, previous or indicator.")] = None,
     split: Annotated[str | None, typer.Option(help="Validation part: auto, stratified, group, time or random.")] = None,
-    folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validation: K trainings, mean and spread.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(metavar="K", help="Cross-validation: K trainings, mean and spread.")
+    ] = None,
     class_weights: Annotated[str | None, typer.Option(help="none or balanced.")] = None,
     threshold: Annotated[str | None, typer.Option(help="Two classes: 0 to 1, or auto.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="C.toml", help="Settings from a file; options win.")] = None,

@@ -51,6 +51,12 @@ class SequenceAdapter:
 
         Data without targets gives examples without targets.
 
+        Args:
+            data: as read.
+
+        Returns:
+            One example a sequence, in the order of the data.
+
         Raises:
             DataError: channels that the model was not trained on, an infinite value, an unknown label, or a target
                 with another number of steps than its sequence; names file, row and column.
@@ -88,6 +94,9 @@ def adapter_from_json(text: str, *, source: str = "adapter.json") -> SequenceAda
     Args:
         text: the JSON text.
         source: how an error names it.
+
+    Returns:
+        An adapter equal to the one that was written.
 
     Raises:
         DataError: damaged text, or a format that this version does not know.

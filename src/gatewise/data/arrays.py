@@ -39,6 +39,9 @@ def from_python(
         options: the columns of a file or frame; what targets are read as.
         require_target: as in `read`.
 
+    Returns:
+        The sequences, with targets where there are any.
+
     Raises:
         DataError: another kind of object, shapes that do not fit one another, or what `read` raises.
 
@@ -86,14 +89,14 @@ def _take_apart(data: Any, targets: Any) -> tuple[Any, Any]:
             f"got {type(data).__name__}. Turn it into one of these."
         )
     items = list(data)
-    if targets is None and items and all(isinstance(item, tuple | list) and _is_pair(item) for item in items):
+    if targets is None and items and all(isinstance(item, tuple) and _is_pair(item) for item in items):
         return [_to_numpy(item[0]) for item in items], [_to_numpy(item[1]) for item in items]
     return [_to_numpy(item) for item in items], targets
 
 
-def _is_pair(item: Sequence[Any]) -> bool:
+def _is_pair(item: tuple[Any, ...]) -> bool:
     """(sequence, target), and not two steps of numbers."""
-    return len(item) == 2 and np.ndim(_to_numpy(item[0])) > 0 and isinstance(item, tuple)
+    return len(item) == 2 and hasattr(item[0], "__len__") and getattr(item[0], "ndim", 1) > 0
 
 
 def _to_numpy(value: Any) -> Any:
@@ -116,9 +119,13 @@ def _from_pandas(frame: Any) -> "pl.DataFrame":
     """Column by column, so that pyarrow is not needed; the index is left out."""
     import polars as pl
 
-    columns = {}
+    columns: dict[str, pl.Series] = {}
     for name, column in frame.items():
+        if getattr(column.dtype, "tz", None) is not None:
+            column = column.dt.tz_convert(None)  # noqa: PLW2901
         values = column.to_numpy() if column.dtype.kind in "biufM" and not column.hasnans else _listed(column)
+        if str(name) in columns:
+            raise DataError(f'{SOURCE}: expected different column names, got "{name}" twice. Rename one.')
         columns[str(name)] = pl.Series(str(name), values, strict=False)
     return pl.DataFrame(columns)
 

@@ -29,6 +29,9 @@ def epoch_order(
         bucket: put sequences of similar length together, so that little is padded; which ones still changes with
             every epoch. No effect where all are equally long.
 
+    Returns:
+        Positions of each batch, int64; together every sequence once.
+
     Raises:
         OptionError: a batch size below 1.
     """
@@ -62,6 +65,14 @@ def shard(batches: Sequence[np.ndarray], *, rank: int, world_size: int) -> list[
     """One process' part of every batch: the same number of batches each, together exactly the batches given.
 
     A loss scaled by the global count then gives the same gradient on any number of processes.
+
+    Args:
+        batches: of all processes, the same list on each.
+        rank: this process, from 0.
+        world_size: how many there are.
+
+    Returns:
+        As many batches as given.
 
     Raises:
         OptionError: a batch with fewer sequences than there are processes, or a rank that is not among them.

@@ -31,6 +31,13 @@ def assign_roles(
     A column without a name, where pandas keeps its row numbers, is never a feature unless asked for. Text of which
     most are numbers counts as numeric: that the rest are not is then an error, rather than silently a column less.
 
+    Args:
+        frame: the whole table.
+        source: what errors begin with.
+        options: the columns asked for.
+        lines: ``[rows]`` how errors number the rows.
+        require_target: whether an absent target column is an error.
+
     Returns:
         The columns that have a role, the features among them as float64 with NaN for missing values; and the roles.
 
@@ -69,6 +76,14 @@ def assign_roles(
 def numbers_in(column: "pl.Series", source: str, lines: np.ndarray) -> np.ndarray:
     """``[rows]`` float64; missing values are NaN.
 
+    Args:
+        column: of the table.
+        source: what errors begin with.
+        lines: ``[rows]`` how errors number the rows.
+
+    Returns:
+        The numbers of the column.
+
     Raises:
         DataError: text that is no number, or a column of another kind such as dates; names row and column.
     """
@@ -92,6 +107,14 @@ def _refuse(column: "pl.Series", numbers: np.ndarray | None, wrong: np.ndarray, 
 
 def names_in(column: "pl.Series", source: str, lines: np.ndarray) -> list[str]:
     """Text of every row, as ids and groups are kept.
+
+    Args:
+        column: of the table.
+        source: what errors begin with.
+        lines: ``[rows]`` how errors number the rows.
+
+    Returns:
+        One text a row.
 
     Raises:
         DataError: a row without one.
@@ -122,6 +145,14 @@ def texts_in(column: "pl.Series") -> list[str]:
 
 def moments_in_time(column: "pl.Series", source: str, lines: np.ndarray) -> np.ndarray:
     """``[rows]`` numbers in the order of time: from numbers, dates and times, or text that is one of these.
+
+    Args:
+        column: of the table.
+        source: what errors begin with.
+        lines: ``[rows]`` how errors number the rows.
+
+    Returns:
+        Numbers to sort by; equal ones are the same time.
 
     Raises:
         DataError: a row without a time, or text in another form; dates are written year first.

@@ -70,12 +70,14 @@ class SequenceData:
 class ReadOptions:
     """How a table becomes sequences; formats that say it themselves (.ts, UCR) need none of it.
 
-    Long form (one row a step) when ``id`` is given, else wide form (one row a sequence).
+    Long form (one row a step) with a ``time`` column or where the values of ``id`` repeat, else wide form (one row a
+    sequence, its features are the steps of one channel).
 
     Attributes:
-        id: column that names the sequence a row belongs to (long form), or the row's own name (wide form).
-        time: column to sort the steps by (long form); default: the order in the file.
-        features: input columns; default: every numeric column that has no other role.
+        id: column that names the sequence a row belongs to (long form; without it the table is one sequence), or the
+            row's own name (wide form).
+        time: column to sort the steps by (long form), numbers or dates; default: the order in the file.
+        features: input columns; default: every numeric column with a name that has no other role.
         target: the answer; one column, or several for a regression. In long form a value that changes within a
             sequence is one answer a step.
         group: column that names whose sequence it is.

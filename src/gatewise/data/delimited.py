@@ -1,13 +1,14 @@
 """CSV text to a polars frame of text columns, with the line of every row."""
 
 import csv
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise.data.dataset import default_channels
-from gatewise.data.fields import is_number
+from gatewise.data.fields import counts_up, is_number
 from gatewise.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def parse_csv(content: bytes, text: str, source: str) -> tuple["pl.DataFrame", n
     first_line = (text if end < 0 else text[:end]).rstrip("\r")
     separator = max(SEPARATORS, key=first_line.count)
     header = next(csv.reader([first_line], delimiter=separator), [])
-    has_header = not all(map(is_number, header)) or _counts_up(header)
+    has_header = not all(map(is_number, header)) or counts_up(header)
     names = [name.strip() for name in header] if has_header else list(default_channels(len(header)))
     _check_names(names, source)
     try:
@@ -58,20 +59,19 @@ def parse_csv(content: bytes, text: str, source: str) -> tuple["pl.DataFrame", n
         raise DataError(
             f"{source}: expected a table with one record a line, got: {reason}. Check the quotes."
         ) from error
-    lines = np.arange(len(frame), dtype=np.int64) + (2 if has_header else 1)
-    in_one_line = '"' not in text or text.rstrip("\n").count("\n") + 1 == len(frame) + has_header
-    if not in_one_line:
-        numbers = [number for number, _ in _records(text, separator)]
-        lines = np.array(numbers[-len(frame) :] if len(frame) else [], dtype=np.int64)
+    lines = np.arange(len(frame), dtype=np.int64) + 1 + has_header
+    a_line_each = '"' not in text or len(frame) + has_header == text.count("\n") + (not text.endswith("\n"))
+    if not a_line_each:
+        lines = np.array([line for line, _ in _records(text, separator)][has_header:], dtype=np.int64)
     if frame[names[-1]].null_count():
-        frame, lines = _check_short(frame, lines, text, separator, source)
+        suspects = lines[frame[:, -1].is_null().to_numpy()].tolist()
+        records = _records_at(suspects, text, separator) if a_line_each else _records(text, separator)
+        blank = _blank_lines(records, set(suspects), len(names), source)
+        keep = ~np.isin(lines, blank)
+        frame, lines = frame.filter(keep), lines[keep]
     if not len(frame):
         raise DataError(f"{source}: expected rows of data, got only a header. Check how it was written.")
     return frame, lines
-
-
-def _counts_up(header: list[str]) -> bool:
-    return header in ([str(i) for i in range(len(header))], [str(i + 1) for i in range(len(header))])
 
 
 def _check_names(names: list[str], source: str) -> None:
@@ -84,7 +84,7 @@ def _check_names(names: list[str], source: str) -> None:
 
 def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Each record with the line it begins on; slow, for files with line breaks in quotes and for errors."""
-    reader = csv.reader(text.split("\n"), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     begin = 1
     for record in reader:
         yield begin, record
@@ -104,29 +104,24 @@ def _refuse(source: str, line: int, width: int, got: int) -> None:
     )
 
 
-def _check_short(
-    frame: "pl.DataFrame", lines: np.ndarray, text: str, separator: str, source: str
-) -> tuple["pl.DataFrame", np.ndarray]:
-    """Rows too short end in null, as do rows whose last value is missing; blank lines are left out."""
-    suspects = set(lines[frame[:, -1].is_null().to_numpy()].tolist())
-    blank = set()
-    in_one_line = len(lines) < 2 or int(lines[-1] - lines[0]) == len(lines) - 1
-    records: Iterator[tuple[int, list[str]]]
-    if in_one_line:
-        all_lines = text.split("\n")
-        rows = ((n, all_lines[n - 1].rstrip("\r") if n <= len(all_lines) else "") for n in sorted(suspects))
-        records = ((n, next(csv.reader([row], delimiter=separator), [])) for n, row in rows)
-    else:
-        records = _records(text, separator)
+def _records_at(wanted: list[int], text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The records on these lines, where every record is one line."""
+    lines = text.split("\n")
+    for line in wanted:
+        yield line, next(csv.reader([lines[line - 1].rstrip("\r")], delimiter=separator), [])
+
+
+def _blank_lines(records: Iterator[tuple[int, list[str]]], suspects: set[int], width: int, source: str) -> list[int]:
+    """Polars fills rows that are too short with null, and blank lines too: refuses the former, finds the latter.
+
+    Only rows whose last value is null can be either; these are the suspects.
+    """
+    blank = []
     for line, record in records:
-        if line in suspects and len(record) != len(frame.columns):
-            if not any(field.strip() for field in record):
-                blank.add(line)
-            else:
-                _refuse(source, line, len(frame.columns), len(record))
-    if len(frame.columns) == 1:
-        blank = suspects
-    if not blank:
-        return frame, lines
-    keep = ~np.isin(lines, list(blank))
-    return frame.filter(keep), lines[keep]
+        if line not in suspects:
+            continue
+        if not any(field.strip() for field in record) and len(record) < max(width, 2):
+            blank.append(line)
+        elif len(record) != width:
+            _refuse(source, line, width, len(record))
+    return blank

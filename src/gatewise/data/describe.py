@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewise.data.batching import epoch_order, padding_share
 from gatewise.data.dataset import SequenceData, default_channels
@@ -37,7 +38,9 @@ class Description:
         source: the file, or ``"memory"``.
         sequences: how many.
         channels: their names.
-        length_min, length_median, length_max: steps a sequence.
+        length_min: steps of the shortest sequence.
+        length_median: steps of the one in the middle.
+        length_max: steps of the longest sequence.
         classes: (label, examples) of each class in the order of the file's declaration, else the most frequent first;
             None where there are no labels.
         values: spread of each target of a regression; None where there is none.
@@ -106,6 +109,12 @@ class Description:
 
 def describe(data: SequenceData) -> Description:
     """Counts, lengths, classes, missing values, padding, and notes on what looks suspicious.
+
+    Args:
+        data: as read.
+
+    Returns:
+        A plain record; ``to_text`` and ``to_plain`` show it.
 
     Raises:
         DataError: there is no sequence.
@@ -184,9 +193,9 @@ def _channel_notes(steps: np.ndarray, channels: tuple[str, ...]) -> list[str]:
     absent = np.isnan(values).all(axis=0)
     if absent.any():
         notes.append(f"no value at all in {_listed(_those(channels, absent))}")
-    low = np.where(np.isnan(values), np.inf, values).min(axis=0, initial=np.inf)
-    high = np.where(np.isnan(values), -np.inf, values).max(axis=0, initial=-np.inf)
-    constant = np.asarray(low == high) & ~absent
+    low = np.min(np.where(np.isnan(values), np.inf, values), axis=0, initial=np.inf)
+    high = np.max(np.where(np.isnan(values), -np.inf, values), axis=0, initial=-np.inf)
+    constant = np.equal(low, high) & ~absent
     if constant.any():
         notes.append(f"the value never changes in {_listed(_those(channels, constant))}")
     spread = moments(values)[1][~constant & ~absent]
@@ -230,8 +239,8 @@ def _duplicate_notes(data: SequenceData) -> list[str]:
     return notes
 
 
-def _those(channels: tuple[str, ...], chosen: np.ndarray) -> list[str]:
-    return [name for name, yes in zip(channels, chosen, strict=True) if yes]
+def _those(channels: tuple[str, ...], chosen: ArrayLike) -> list[str]:
+    return [channels[i] for i in np.flatnonzero(chosen)]
 
 
 def _listed(names: tuple[str, ...] | list[str], most: int = 6) -> str:

@@ -28,12 +28,20 @@ def is_number(text: str) -> bool:
         return False
 
 
+def counts_up(texts: Sequence[str]) -> bool:
+    """Whether fields read 0 1 2 ... or 1 2 3 ..., as column names that a program made up do."""
+    return bool(texts) and list(texts) in ([str(i) for i in range(len(texts))], [str(i + 1) for i in range(len(texts))])
+
+
 def parse_numbers(texts: Sequence[str], where: Callable[[int], str]) -> np.ndarray:
     """``[T]`` float64; missing values are NaN.
 
     Args:
         texts: one field a value.
         where: names field ``i`` in an error.
+
+    Returns:
+        The numbers, in the order of the fields.
 
     Raises:
         DataError: a field that is neither a number nor missing.
@@ -53,12 +61,6 @@ def _number(text: str, index: int, where: Callable[[int], str]) -> float:
         raise DataError(
             f'{where(index)}: expected a number, got "{shorten(text)}". Correct it, or leave it empty if it is missing.'
         ) from None
-
-
-def trim_end(values: np.ndarray) -> np.ndarray:
-    """``[T]`` without the missing values at its end: how a table of equal rows holds shorter sequences."""
-    present = np.flatnonzero(~np.isnan(values))
-    return values[: present[-1] + 1] if len(present) else values[:0]
 
 
 def label_text(text: str) -> str:
@@ -90,6 +92,9 @@ def parse_targets(
         where: names field ``i`` in an error.
         required: whether some missing among others is an error; else they give None together.
 
+    Returns:
+        The targets, or None.
+
     Raises:
         DataError: a missing target among others, or text where a regression needs a number.
     """
@@ -109,7 +114,7 @@ def parse_targets(
 def has_fractions(texts: Sequence[str]) -> bool:
     """Whether all fields are numbers and at least one of them is not whole; missing ones do not count."""
     try:
-        numbers = np.array(list(map(float, texts)))
+        numbers = np.array([float(text) for text in texts if not is_missing(text)])
     except ValueError:
         return False
     return bool((np.isfinite(numbers) & (numbers != np.round(numbers))).any())

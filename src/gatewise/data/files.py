@@ -27,6 +27,12 @@ def suffixes(path: Path) -> tuple[str, str]:
 def load_bytes(path: Path) -> bytes:
     """The content of a file, unpacked.
 
+    Args:
+        path: of the file.
+
+    Returns:
+        All bytes.
+
     Raises:
         DataError: no such file, a folder, no permission, an empty file, or one whose compression is damaged.
     """
@@ -54,6 +60,13 @@ def load_bytes(path: Path) -> bytes:
 
 def decode(content: bytes, who: str) -> str:
     """Bytes as UTF-8 text; a byte order mark at the start is left out.
+
+    Args:
+        content: all bytes of a file.
+        who: how an error names the file.
+
+    Returns:
+        The text.
 
     Raises:
         DataError: another encoding, or NUL bytes; names the line.

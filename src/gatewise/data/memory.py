@@ -18,6 +18,9 @@ def sequences_of(x: Any, source: str, *, lengths: np.ndarray | None = None) -> l
         source: what errors begin with.
         lengths: ``[N]`` steps of each sequence.
 
+    Returns:
+        One array a sequence.
+
     Raises:
         DataError: another shape, unequal numbers of channels, values that are not numbers, or lengths that do not fit.
     """
@@ -54,6 +57,9 @@ def targets_of(
         source: what errors begin with.
         task: as in `ReadOptions`.
         required: whether some missing among others is an error.
+
+    Returns:
+        One target a sequence, or None.
 
     Raises:
         DataError: another number of targets, unequal kinds, a missing one, or text where a number belongs.
@@ -107,7 +113,9 @@ def _sequence(part: Any, where: str) -> np.ndarray:
         array = np.asarray(part)
         array = array.astype(np.float64) if array.dtype.kind in "biufO" else array
     except (ValueError, TypeError) as error:
-        raise DataError(f"{where}: expected an array of numbers, got {type(part).__name__} ({error}).") from error
+        raise DataError(
+            f"{where}: expected an array of numbers, got {type(part).__name__} ({error}). Give [T, I]."
+        ) from error
     if array.dtype != np.float64:
         raise DataError(f"{where}: expected numbers, got {array.dtype}. Turn text into numbers first.")
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):

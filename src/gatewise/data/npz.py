@@ -22,6 +22,15 @@ def read_npz(content: bytes, source: str, options: ReadOptions, *, require_targe
 
     ``x`` is ``[N, T, I]`` or ``[N, T]``; with ``lengths`` also all sequences end to end, ``[sum, I]`` or ``[sum]``.
 
+    Args:
+        content: of the file.
+        source: what errors begin with.
+        options: what targets are read as.
+        require_target: whether some targets missing among others are an error.
+
+    Returns:
+        Sequences with whatever targets and names the file holds.
+
     Raises:
         DataError: a damaged archive, pickled objects, no ``x``, or sizes that do not fit one another.
     """
@@ -57,7 +66,7 @@ def _load(content: bytes, source: str) -> dict[str, np.ndarray]:
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
-        if "allow_pickle" in str(error) and content[:2] == b"PK":
+        if "allow_pickle" in str(error) and zipfile.is_zipfile(io.BytesIO(content)):
             raise DataError(
                 f"{source}: expected arrays of numbers or text, got pickled objects, which are never loaded. "
                 "Save unequal sequences end to end with lengths."

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gatewise.data.dataset import ReadOptions, SequenceData, display
-from gatewise.data.fields import check_task, is_missing, is_number
+from gatewise.data.fields import check_task, counts_up, is_missing, is_number
 from gatewise.data.files import decode, load_bytes, suffixes
 from gatewise.data.npz import read_npz
 from gatewise.data.table import read_csv, read_parquet
@@ -22,14 +22,18 @@ def read(
 ) -> SequenceData:
     r"""Reads sequences from a file; the format is told from its name, ``.gz``, ``.xz`` and ``.bz2`` are unpacked.
 
-    ``.ts`` (UEA and UCR archives), ``.tsv`` and ``.txt`` (UCR: label first; with a header line a table), ``.csv`` and
-    ``.parquet`` (tables in long or wide form), ``.npz`` (arrays ``x``, ``y``, ``lengths``, ``ids``, ``groups``).
+    ``.ts`` (UEA and UCR archives), ``.tsv`` and ``.txt`` (UCR: label first; a table if there is a header line or
+    the options name columns), ``.csv`` and ``.parquet`` (tables in long or wide form), ``.npz`` (arrays ``x``, ``y``,
+    ``lengths``, ``ids``, ``groups``).
 
     Args:
         path: the file.
         options: which column of a table plays which role, and what targets are read as.
         require_target: pass False for data to predict on: a target column that is absent, or a target that is missing
             in some rows, is then no error and the data has no targets. No target at all is never an error here.
+
+    Returns:
+        Sequences with whatever targets and names the file holds.
 
     Raises:
         DataError: the file is missing, empty, damaged, of a format not read, or holds something else than it should;
@@ -62,14 +66,17 @@ def read(
     text = decode(content, source)
     if kind == ".ts":
         return read_ts(text, source, options, require_target=require_target)
-    if kind == ".csv" or _is_table(text):
+    if kind == ".csv" or _is_table(text, options):
         return read_csv(content, text, source, options, require_target=require_target)
     return read_ucr(text, source, options, require_target=require_target)
 
 
-def _is_table(text: str) -> bool:
+def _is_table(text: str, options: ReadOptions) -> bool:
     """Whether a ``.tsv`` or ``.txt`` begins with column names: UCR has a label and then numbers only."""
-    first = text.lstrip().split("\n", 1)[0]
-    return not any(is_number(field) for field in first.split(separator_of(first))[1:]) and not all(
-        map(is_missing, first.split(separator_of(first))[1:])
-    )
+    if any((options.id, options.time, options.features, options.target, options.group)):
+        return True
+    first = text.lstrip().split("\n", 1)[0].rstrip("\r")
+    label, *values = first.split(separator_of(first)) or [""]
+    if len(values) > 1 and counts_up(values) and not is_number(label):
+        return True
+    return not all(is_number(value) or is_missing(value) for value in values)

@@ -50,6 +50,15 @@ class Scaler:
     ) -> "Scaler":
         """Measures mean and std of every channel, of training data only.
 
+        Args:
+            data: training data as read.
+            mode: as the attribute.
+            missing: as the attribute.
+            length: as the attribute.
+
+        Returns:
+            The fitted scaler.
+
         Raises:
             DataError: there is no sequence, a channel has no value at all, or its values are too large to scale.
         """
@@ -83,6 +92,9 @@ class Scaler:
 
         Names are compared where both sides have names of their own; arrays and .ts files have none.
 
+        Args:
+            data: to be encoded.
+
         Raises:
             DataError: another number of channels, other names, or another order.
         """
@@ -106,6 +118,9 @@ class Scaler:
         Args:
             sequence: as read.
             where: how an error names the sequence.
+
+        Returns:
+            A new array; the sequence is left as it is.
 
         Raises:
             DataError: another number of channels, an infinite value, or one that float32 cannot hold.

@@ -64,6 +64,9 @@ def folds(data: SequenceData, k: int = 5, *, by: str | None = None, seed: int = 
         by: as in `split`.
         seed: as in `split`.
 
+    Returns:
+        Training and validation positions of each fold.
+
     Raises:
         DataError: fewer sequences or groups than folds.
         OptionError: fewer than two folds, or a way that is not offered.
@@ -73,7 +76,9 @@ def folds(data: SequenceData, k: int = 5, *, by: str | None = None, seed: int = 
     by = _way(data, by)
     needed = k + 1 if by == "time" else k
     if len(data) < needed:
-        raise DataError(f"{data.source}: expected at least {needed} sequences for {k} folds, got {len(data)}.")
+        raise DataError(
+            f"{data.source}: expected at least {needed} sequences for {k} folds, got {len(data)}. Use fewer."
+        )
     rng = np.random.default_rng(seed)
     if by == "time":
         ends = [len(data) * i // (k + 1) for i in range(1, k + 2)]

@@ -20,7 +20,7 @@ from gatewise.data.columns import (
 )
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.delimited import parse_csv
-from gatewise.data.fields import check_task, has_fractions, parse_targets, trim_end
+from gatewise.data.fields import check_task, has_fractions, parse_targets
 from gatewise.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def from_frame(
         lines: ``[rows]`` how errors number the rows; from 0 if None.
         require_target: whether a target that is absent or incomplete is an error; else there are no targets then.
 
+    Returns:
+        Sequences with the targets, ids and groups of the columns named.
+
     Raises:
         DataError: no rows, no such column, a column in two roles, text where a number belongs, a missing id, time or
             target, the same id and time twice, or a label or group that changes within a sequence.
@@ -112,15 +115,16 @@ class _Table:
 
 
 def _wide(table: _Table) -> SequenceData:
-    sequences = [trim_end(row)[:, None] for row in table.numbers(table.roles.features)]
-    for index, sequence in enumerate(sequences):
-        if not len(sequence):
-            raise DataError(
-                f"{table.source}, row {table.lines[index]}: expected at least one value, got only missing ones. "
-                "Leave the row out."
-            )
+    steps = table.numbers(table.roles.features)  # [N, T]
+    present = ~np.isnan(steps)
+    if not (some := present.any(axis=1)).all():
+        raise DataError(
+            f"{table.source}, row {table.lines[np.argmin(some)]}: expected at least one value, got only missing ones. "
+            "Leave the row out."
+        )
+    lengths = steps.shape[1] - np.argmax(present[:, ::-1], axis=1)  # up to the last value of each row
     return SequenceData(
-        sequences,
+        [row[:length, None] for row, length in zip(steps, lengths.tolist(), strict=True)],
         _row_targets(table),
         channels=default_channels(1),
         target_names=table.roles.targets,

@@ -46,6 +46,12 @@ class Labels:
     def fit(cls, data: SequenceData) -> "Labels":
         """Declared classes in the file's own order, else those that occur: numbers by value, text by alphabet.
 
+        Args:
+            data: training data as read.
+
+        Returns:
+            Labels with the number of examples of each.
+
         Raises:
             DataError: no targets, targets that are not labels, or a single class.
         """
@@ -67,6 +73,13 @@ class Labels:
 
     def encode(self, label: str, *, where: str = "Labels") -> int:
         """The number of a class.
+
+        Args:
+            label: as read.
+            where: how an error names its sequence.
+
+        Returns:
+            The place in ``classes``.
 
         Raises:
             DataError: a label that the training data does not have.
@@ -125,6 +138,12 @@ class Values:
     def fit(cls, data: SequenceData) -> "Values":
         """Measures mean and std of every target, of training data only.
 
+        Args:
+            data: training data as read.
+
+        Returns:
+            The fitted values.
+
         Raises:
             DataError: no targets, labels instead of numbers, a missing or infinite one, or unequal numbers of targets.
         """
@@ -142,6 +161,13 @@ class Values:
 
     def encode(self, target: Any, *, where: str = "Values") -> np.ndarray:
         """A float or ``[K]`` -> ``[K]`` float32; with ``per_step`` ``[T, K]`` (``[T]`` if K is 1) -> ``[T, K]``.
+
+        Args:
+            target: as read.
+            where: how an error names its sequence.
+
+        Returns:
+            A new array, scaled.
 
         Raises:
             DataError: not a number, missing, infinite, or another number of targets.

@@ -25,6 +25,15 @@ class _Header:
 def read_ts(text: str, source: str, options: ReadOptions, *, require_target: bool) -> SequenceData:
     """Reads a whole file.
 
+    Args:
+        text: of the file.
+        source: what errors begin with.
+        options: what targets are read as.
+        require_target: whether some targets missing among others are an error.
+
+    Returns:
+        Sequences with whatever targets and names the file holds.
+
     Raises:
         DataError: no header or no data, another number of channels than declared, channels of unequal length in one
             line, a label that is not declared, time stamps, or text where a number belongs; names row and column.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
-from gatewise.data.fields import parse_numbers, parse_targets, target_names, trim_end
+from gatewise.data.fields import parse_numbers, parse_targets, target_names
 from gatewise.errors import DataError
 
 
@@ -11,6 +11,15 @@ def read_ucr(text: str, source: str, options: ReadOptions, *, require_target: bo
     """Reads a whole file; values are separated by tabs, commas or spaces, told from the first line.
 
     Every line has the same number of fields; missing values at its end mean a shorter sequence.
+
+    Args:
+        text: of the file.
+        source: what errors begin with.
+        options: what targets are read as.
+        require_target: whether some targets missing among others are an error.
+
+    Returns:
+        Sequences with whatever targets and names the file holds.
 
     Raises:
         DataError: a line of another width, one without any value, or text where a number belongs.
@@ -29,10 +38,11 @@ def read_ucr(text: str, source: str, options: ReadOptions, *, require_target: bo
                 f"{where}: expected {wanted}, got {len(fields)}. Fill shorter sequences up with NaN at the end."
             )
         labels.append(fields[0])
-        values = trim_end(parse_numbers(fields[1:], lambda i, where=where: f"{where}, column {i + 2}"))  # type: ignore[misc]
-        if not len(values):
+        values = parse_numbers(fields[1:], lambda i, where=where: f"{where}, column {i + 2}")  # type: ignore[misc]
+        present = np.flatnonzero(~np.isnan(values))
+        if not len(present):
             raise DataError(f"{where}: expected at least one value, got only missing ones. Leave the line out.")
-        sequences.append(values[:, None])
+        sequences.append(values[: present[-1] + 1, None])
     rows = [number for number, _ in lines]
     targets = parse_targets(
         labels, options.task, lambda i: f"{source}, row {rows[i]}, column 1", required=require_target

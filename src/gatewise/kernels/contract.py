@@ -43,6 +43,9 @@ class Masks(NamedTuple):
     zoneout_c: Tensor | None = None  # k_c [D, T, B, H]
 
 
+NO_MASKS = Masks()
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that a layer is computed from.
@@ -63,7 +66,7 @@ class Inputs:
     state: State | None = None
     lengths: Tensor | None = None
     resets: Tensor | None = None
-    masks: Masks = Masks()
+    masks: Masks = NO_MASKS
 
     @property
     def hidden_size(self) -> int:

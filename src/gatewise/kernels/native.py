@@ -1,7 +1,8 @@
-"""PyTorch's own LSTM (oneDNN on CPU, cuDNN on CUDA) behind the contract: a second opinion, and the baseline of speed."""
+"""PyTorch's own LSTM (oneDNN on CPU, cuDNN on CUDA) behind the contract: a second opinion, the baseline of speed."""
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ from gatewise.kernels.contract import Inputs, Request
 from gatewise.types import State
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-ONEDNN_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+HAS_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+ONEDNN_HAS_BFLOAT16 = HAS_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 SHUT = 1e30  # more than any pre-activation will ever be, and within bfloat16
 
 
@@ -66,7 +68,7 @@ def _dense(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, Stat
 
 def _by_onednn(request: Request) -> bool:
     """Whether torch computes this by oneDNN: never packed, so ragged only where :func:`_held` is exact."""
-    if request.device != "cpu" or request.proj_size or not torch.backends.mkldnn.is_available():
+    if request.device != "cpu" or request.proj_size or not HAS_ONEDNN:
         return False
     if request.ragged and request.directions == 2 and request.initial_state:
         return False
@@ -76,9 +78,10 @@ def _by_onednn(request: Request) -> bool:
 def _held(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, State]:
     """Dense, on an input with one more feature, 1 in padding, that shuts i and opens f: there, c stays what it is.
 
-    By oneDNN this is five times as fast as packing, with half of the steps padding. And exact, for sigmoid(-SHUT) is 0 and sigmoid(SHUT) is 1, and so is every gradient: 0. But h does not stay. Forward,
-    where padding comes last, the h that counts is the output at the last real step. In reverse, where it comes first,
-    c stays zero and so does h = o * tanh(c); with another initial state it would not.
+    By oneDNN this is five times as fast as packing when half of the steps are padding. It is exact, for sigmoid(-SHUT)
+    is 0 and sigmoid(SHUT) is 1, and every gradient in padding is 0. Only h does not stay: forward, where padding comes
+    last, the h that counts is the output at the last real step; in reverse, where it comes first, c stays zero and so
+    does h = o * tanh(c), which is why another initial state is packed.
     """
     lengths, hidden_size = inputs.lengths, request.hidden_size
     assert lengths is not None
@@ -100,24 +103,29 @@ def _packed(request: Request, inputs: Inputs, state: State, lengths: Tensor) -> 
     """Rows of length 0, which torch refuses, run for one step of zeros; then their state is put back."""
     packed = pack_padded_sequence(inputs.input, lengths.clamp(min=1), enforce_sorted=False)
     data, batch_sizes, order, back = packed
+    assert order is not None
+    assert back is not None
     flat = [w for weights in inputs.weights for w in weights if w is not None]
     sorted_state = (state.h.index_select(1, order), state.c.index_select(1, order))
     both = request.directions == 2
-    data, h_n, c_n = torch.lstm(data, batch_sizes, sorted_state, flat, request.bias, 1, 0.0, request.differentiable, both)
+    data, h_n, c_n = torch.lstm(
+        data, batch_sizes, sorted_state, flat, request.bias, 1, 0.0, request.differentiable, both
+    )
     output, _ = pad_packed_sequence(PackedSequence(data, batch_sizes, order, back), total_length=request.steps)
     h_n, c_n = h_n.index_select(1, back), c_n.index_select(1, back)
     if bool((lengths == 0).any()):
-        empty = (inputs.lengths == 0)[:, None]
+        empty = (lengths == 0).to(output.device)[:, None]
         output = output.masked_fill(empty, 0.0)
         h_n, c_n = torch.where(empty, state.h, h_n), torch.where(empty, state.c, c_n)
     return output, State(h_n, c_n)
 
 
-def _projected(*args: object) -> tuple[Tensor, Tensor, Tensor]:
-    """oneDNN has no projections: torch says so in a warning, and computes without it."""
+def _projected(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """There are no projections in oneDNN: torch says so in a warning, and computes without it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-        return torch.lstm(*args)
+        output, h_n, c_n = torch.lstm(*args)
+    return output, h_n, c_n
 
 
 native = Native()

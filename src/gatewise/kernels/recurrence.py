@@ -1,10 +1,11 @@
 """From a raw kernel, two functions on plain tensors, to a differentiable one that compiles, exports and checks.
 
 A raw kernel computes ``forward`` and ``backward`` and knows nothing of autograd. :func:`lift` registers both as
-operators, ``gatewise::<name>_forward`` and ``_backward``, so that ``torch.compile`` sees one opaque call a layer. Second
-derivatives are served here, once for all kernels: when a backward pass must itself be differentiated, it is made again
-from :func:`gatewise.equations.step`, whose every operation autograd knows. (Never inside the operator: there, autograd
-does not reach.)
+operators, ``gatewise::<name>_forward`` and ``_backward``, so that ``torch.compile`` sees one opaque call a layer.
+
+Second derivatives are served here, once for all kernels: when a backward pass must itself be differentiated, it is made
+again from :func:`gatewise.equations.step`, whose every operation autograd knows. (Never inside the operator: autograd
+does not reach there.)
 """
 
 from collections.abc import Iterator
@@ -179,7 +180,7 @@ def allocate_d_input(inputs: Inputs, *, with_input: bool) -> Tensor:
 
 
 def _save_for_formula(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-    call, (result, h_n, c_n, tape) = inputs[:-1], output
+    call, (result, _, _, tape) = inputs[:-1], output
     tensors, weights = call[:_TENSORS], call[_WEIGHTS]
     ctx.save_for_backward(*tensors[:_WEIGHTS], *tensors[_WEIGHTS + 1 :], *weights, result, *tape)
     ctx.num_weights, ctx.options = len(weights), call[_TENSORS:]
@@ -187,7 +188,9 @@ def _save_for_formula(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]
     ctx.mark_non_differentiable(*tape)
 
 
-def _formula(operator: Any, ctx: Any, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None, _: Any) -> Any:
+def _formula(
+    operator: Any, ctx: Any, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None, _: Any
+) -> Any:
     others, rest = ctx.saved_tensors[: _TENSORS - 1], ctx.saved_tensors[_TENSORS - 1 :]
     weights, output, tape = rest[: ctx.num_weights], rest[ctx.num_weights], rest[ctx.num_weights + 1 :]
     call = (*others[:_WEIGHTS], list(weights), *others[_WEIGHTS:], *ctx.options)
@@ -234,7 +237,7 @@ def unroll(inputs: Inputs) -> tuple[Tensor, State]:
     for direction in range(len(inputs.weights)):
         state = initial_state(inputs, direction)
         steps: dict[int, Tensor] = {}
-        for t, acts, state, _ in scan(inputs, direction):  # noqa: B007  the last state is used
+        for t, acts, state, _ in scan(inputs, direction):
             steps[t] = state.h if acts.alive is None else torch.where(acts.alive, state.h, 0.0)
         in_time = [steps[t] for t in range(len(steps))]
         outputs.append(torch.stack(in_time) if in_time else inputs.input.new_zeros(0, *state.h.shape))
@@ -246,7 +249,7 @@ def unroll(inputs: Inputs) -> tuple[Tensor, State]:
 def scan(inputs: Inputs, direction: int) -> Iterator[tuple[int, Acts, State, Saved]]:
     """Every step of one direction, in its order: ``t``, what acted, the state after it, what it leaves behind."""
     reverse, weights = direction == 1, inputs.weights[direction]
-    x_proj = project_input(inputs.cell, inputs.input, weights)  # [T, B, G*H]
+    x_proj = project_input(inputs.input, weights)  # [T, B, G*H]
     cuts = cuts_in_order(inputs, direction)
     state = initial_state(inputs, direction)
     for t in in_order(len(x_proj), reverse=reverse):
@@ -258,7 +261,7 @@ def scan(inputs: Inputs, direction: int) -> Iterator[tuple[int, Acts, State, Sav
 
 
 def initial_state(inputs: Inputs, direction: int) -> State:
-    """h ``[B, P or H]`` in the dtype of the input and c ``[B, H]``, wide."""
+    """H ``[B, P or H]`` in the dtype of the input and c ``[B, H]``, wide."""
     if inputs.state is not None:
         return State(inputs.state.h[direction], widen(inputs.state.c[direction]))
     x = inputs.input
@@ -274,7 +277,7 @@ def cuts_in_order(inputs: Inputs, direction: int) -> Tensor | None:
 
 
 def acts_at(inputs: Inputs, direction: int, t: int) -> Acts:
-    """What acts from outside on step ``t``: the rows alive and the masks; zoneout by its mean where no mask is given."""
+    """What acts on step ``t``: the rows alive and the masks; zoneout by its mean where no mask is given."""
     m_h, m_g, k_h, k_c = inputs.masks
     zoneout_h, zoneout_c = inputs.cell.zoneout
     return Acts(

@@ -52,7 +52,7 @@ class Reference:
         size = inputs.output_size
         for direction in range(len(inputs.weights)):
             state = initial_state(inputs, direction)
-            for t, acts, state, saved in scan(inputs, direction):  # noqa: B007  the last state is used
+            for t, acts, state, saved in scan(inputs, direction):
                 h = state.h if acts.alive is None else torch.where(acts.alive, state.h, 0.0)
                 output[t, :, direction * size : (direction + 1) * size] = h
                 for memory, value in zip(tape, saved, strict=False):  # an empty tape saves nothing
@@ -64,7 +64,7 @@ class Reference:
     def backward(
         self,
         inputs: Inputs,
-        output: Tensor,  # noqa: ARG002  the tape has h already
+        output: Tensor,
         tape: list[Tensor],
         d_output: Tensor | None,
         d_state: tuple[Tensor | None, Tensor | None],
@@ -81,9 +81,9 @@ class Reference:
             d_first.h[direction] = d_state_0.h
             d_first.c[direction] = d_state_0.c
             m_h = None if inputs.masks.hidden is None else inputs.masks.hidden[direction]
-            d_weights.append(weight_gradients(inputs.cell, inputs.input, saved, d_steps, weights, m_h))
+            d_weights.append(weight_gradients(inputs.cell, inputs.input, saved, d_steps, weights, m_h=m_h))
             if with_input:
-                d_inputs.append(input_gradient(inputs.cell, inputs.input, d_steps, weights))
+                d_inputs.append(input_gradient(inputs.input, d_steps, weights))
         if with_input:
             d_input.copy_(sum(d_inputs[1:], start=d_inputs[0]))
         return Gradients(d_input, d_first, tuple(d_weights))
@@ -104,7 +104,7 @@ class Reference:
             for d, like in zip(d_state, initial_state(inputs, direction), strict=True)
         )
         batch_size, gates = len(d_h), weights.weight_ih.shape[0]
-        sizes = StepGradients(a=gates, r=gates, normed_c=inputs.hidden_size, h_star=size)
+        sizes = (gates, gates, inputs.hidden_size, size)  # in the order of StepGradients
         d_steps = StepGradients(*(allocate((steps, batch_size, n), d_h) for n in sizes))
         for t in reversed(in_order(steps, reverse=direction == 1)):
             acts = acts_at(inputs, direction, t)

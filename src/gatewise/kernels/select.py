@@ -71,14 +71,16 @@ def use_kernel(name: str) -> Iterator[None]:
 @contextmanager
 def record_kernels() -> Iterator[list[str]]:
     """The name of each kernel that runs inside the ``with``, one for each layer run, in order."""
-    token = _record.set(ran := [])
+    ran: list[str] = []
+    token = _record.set(ran)
     try:
         yield ran
     finally:
         _record.reset(token)
 
 
-@torch.compiler.assume_constant_result  # a graph cannot read context variables: the choice is made while compiling
+# A graph cannot read context variables: the choice is made while compiling.
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _name_in_force(name: str) -> str:
     forced = _forced.get()
     return name if forced == "auto" else forced

@@ -42,9 +42,10 @@ class SequenceDropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         shape = (x.shape[0], 1, *x.shape[2:]) if self.locked else x.shape
-        if x.device.type == "cpu":
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
             return x * _cpu_mask(self.p, shape, x.dtype)
-        return x * F.dropout(x.new_ones(shape), self.p)
+        # A GPU draws in parallel, and a compiler fuses the drawing with what follows.
+        return x * F.dropout(x.new_ones(shape), self.p) if self.locked else F.dropout(x, self.p)
 
     def extra_repr(self) -> str:
         """The options, for ``repr``."""

@@ -5,6 +5,8 @@ input weights Xavier uniform (Glorot & Bengio 2010), recurrent weights orthogona
 each gate by itself; forget gates open (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -65,17 +67,17 @@ def initialize_chrono(module: nn.Module, longest: int) -> None:
                 input_gate.copy_(-forget)
 
 
-def recurrent_layers(module: nn.Module) -> list[nn.Module]:
+def recurrent_layers(module: nn.Module) -> list[Any]:
     """Every recurrent layer inside ``module``, itself included."""
     return [layer for layer in module.modules() if isinstance(layer, RECURRENT)]
 
 
 def _initialize_one(name: str, parameter: Tensor, hidden_size: int) -> None:
     if name.startswith("weight_ih"):
-        for gate in parameter.split(hidden_size):
+        for gate in torch.split(parameter, hidden_size):
             nn.init.xavier_uniform_(gate)
     elif name.startswith("weight_hh"):
-        for gate in parameter.split(hidden_size):
+        for gate in torch.split(parameter, hidden_size):
             nn.init.orthogonal_(gate)
     elif name.startswith("weight_hr"):
         nn.init.orthogonal_(parameter)
@@ -85,18 +87,18 @@ def _initialize_one(name: str, parameter: Tensor, hidden_size: int) -> None:
         nn.init.zeros_(parameter)
 
 
-def _forget_biases(layer: nn.Module) -> list[Tensor]:
+def _forget_biases(layer: Any) -> list[Tensor]:
     """The second quarter of every ``bias_ih``, for a cell with a forget gate of its own; views."""
     return [gates[1] for gates in _input_side_biases(layer)]
 
 
-def _input_biases(layer: nn.Module) -> list[Tensor]:
+def _input_biases(layer: Any) -> list[Tensor]:
     return [gates[0] for gates in _input_side_biases(layer)]
 
 
-def _input_side_biases(layer: nn.Module) -> list[tuple[Tensor, ...]]:
+def _input_side_biases(layer: Any) -> list[tuple[Tensor, ...]]:
     biases = [p.detach() for name, p in layer.named_parameters(recurse=False) if name.startswith("bias_ih")]
     has_forget_gate = isinstance(layer, nn.LSTM | nn.LSTMCell) or (
         isinstance(layer, LSTM | LSTMCell) and layer.cell.num_gates == 4
     )
-    return [bias.split(layer.hidden_size) for bias in biases] if has_forget_gate else []
+    return [torch.split(bias, layer.hidden_size) for bias in biases] if has_forget_gate else []

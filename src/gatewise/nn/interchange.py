@@ -1,13 +1,14 @@
 """Modules to and from PyTorch. Names, shapes and gate order are the same, so weights are copied as they are."""
 
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
-import torch
 from torch import nn
 
 from gatewise.errors import OptionError
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.lstm_cell import LSTMCell
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @overload
@@ -24,7 +25,7 @@ def from_torch(module: nn.LSTM | nn.LSTMCell) -> LSTM | LSTMCell:
         OptionError: it is something else.
 
     Example:
-        >>> from_torch(torch.nn.LSTM(4, 8, batch_first=True))
+        >>> from_torch(nn.LSTM(4, 8, batch_first=True))
         LSTM(4, 8, batch_first=True)
     """
     if isinstance(module, nn.LSTM):
@@ -61,12 +62,12 @@ def to_torch(module: LSTM | LSTMCell) -> nn.LSTM | nn.LSTMCell:
     return _with_weights_of(theirs, module)
 
 
-def _layer_options(module: nn.LSTM | LSTM) -> dict[str, int | float | bool]:
+def _layer_options(module: nn.LSTM | LSTM) -> dict[str, Any]:
     options = ("num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size")
     return {name: getattr(module, name) for name in options}
 
 
-def _with_weights_of(module: Any, source: nn.Module) -> Any:
+def _with_weights_of(module: M, source: nn.Module) -> M:
     first = next(source.parameters())
     module.to(first.device, first.dtype)
     module.load_state_dict(source.state_dict())

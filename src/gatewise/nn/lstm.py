@@ -7,12 +7,13 @@ from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
+from torch.backends import cudnn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from gatewise.cell import Cell, Weights
+from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.errors import OptionError, ShapeError
-from gatewise.kernels.contract import Inputs, Masks, Request
+from gatewise.kernels.contract import NO_MASKS, Inputs, Masks, Request
 from gatewise.kernels.select import check_name, run_layer
 from gatewise.sequences import mask_of_lengths, zero_padding
 from gatewise.types import State
@@ -74,7 +75,7 @@ class LSTM(nn.Module):
         Graves & Schmidhuber 2005 (bidirectional); Sak, Senior & Beaufays 2014 (projection); each variant on ``Cell``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  torch's own signature
         self,
         input_size: int,
         hidden_size: int,
@@ -87,11 +88,11 @@ class LSTM(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        cell: Cell = Cell(),
+        cell: Cell = PLAIN,
         kernel: str = "auto",
     ) -> None:
         super().__init__()
-        _check_options(input_size, hidden_size, num_layers, dropout, proj_size, cell)
+        _check_options(input_size, hidden_size, num_layers, dropout=dropout, proj_size=proj_size, cell=cell)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -204,7 +205,6 @@ class LSTM(nn.Module):
         self, x: Tensor, hx: tuple[Tensor, Tensor] | None, lengths: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, State]:
         """All layers on ``[T, B, I]``."""
-        steps, batch_size = x.shape[:2]
         self._check_input(x, hx)
         device = x.device.type
         if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
@@ -236,7 +236,7 @@ class LSTM(nn.Module):
             state = None if hx is None else State(*(part[first : first + directions] for part in hx))
             if layer > 0 and self.dropout and self.training:
                 x = dropout(x, self.dropout)
-            masks = self._draw_masks(x) if self.training and not cell.is_plain else Masks()
+            masks = self._draw_masks(x) if self.training and not cell.is_plain else NO_MASKS
             inputs = Inputs(cell, x, weights, state, lengths, resets, masks)
             x, state = run_layer(self._request(inputs), inputs, self.kernel)
             last.append(state)
@@ -246,7 +246,7 @@ class LSTM(nn.Module):
         return x, State(torch.cat(h_n), torch.cat(c_n))
 
     def _weights(self, names: list[str | None], cast: torch.dtype | None) -> Weights:
-        found = [None if name is None else getattr(self, name) for name in names]
+        found: Any = [None if name is None else getattr(self, name) for name in names]
         return Weights(*(found if cast is None else [w if w is None else w.to(cast) for w in found]))
 
     def _request(self, inputs: Inputs) -> Request:
@@ -264,7 +264,7 @@ class LSTM(nn.Module):
         )  # fmt: skip
 
     def _draw_masks(self, x: Tensor) -> Masks:
-        """Everything random inside a layer. Dropout masks are 0 or 1 / (1 - rate); zoneout's are 1 where the new is taken."""
+        """Everything random inside a layer: dropout is 0 or 1 / (1 - rate); zoneout 1 where the new value is taken."""
         cell = self.cell
         steps, batch_size, _ = x.shape
         row, at_each = (self.num_directions, batch_size), (self.num_directions, steps, batch_size)
@@ -292,7 +292,7 @@ class LSTM(nn.Module):
         for name, part, size in (("h", hx[0], self.proj_size or self.hidden_size), ("c", hx[1], self.hidden_size)):
             if part.shape != (*rows, size):
                 raise ShapeError(f"LSTM: expected {name} of shape {(*rows, size)}, got {tuple(part.shape)}. "
-                                 "States are (layers * directions, batch, size), whatever batch_first says.")  # fmt: skip
+                                 "States are (layers * directions, batch, size), batch_first or not.")  # fmt: skip
 
     def flatten_parameters(self) -> None:
         """Puts each layer's weights into one piece of memory, as cuDNN wants them; elsewhere does nothing."""
@@ -302,14 +302,21 @@ class LSTM(nn.Module):
             flat = [getattr(self, name) for of_direction in names for name in of_direction if name is not None]
             if not _cudnn_can_flatten(flat):
                 return
-            with torch.no_grad(), torch.cuda.device_of(flat[0]):
+            with torch.no_grad(), torch.cuda.device_of(flat[0]):  # type: ignore[no-untyped-call]
                 torch._cudnn_rnn_flatten_weight(
-                    flat, len(flat) // self.num_directions, self.input_size if layer == 0 else self.output_size,
-                    2, self.hidden_size, self.proj_size, 1, False, self.bidirectional,
+                    flat,
+                    len(flat) // self.num_directions,
+                    self.input_size if layer == 0 else self.output_size,
+                    2,
+                    self.hidden_size,
+                    self.proj_size,
+                    1,
+                    False,
+                    self.bidirectional,
                 )  # fmt: skip  2: an LSTM
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.flatten_parameters()
         return self
 
@@ -318,7 +325,7 @@ class LSTM(nn.Module):
         shown = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {
             "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
-            "cell": Cell(), "kernel": "auto",
+            "cell": PLAIN, "kernel": "auto",
         }  # fmt: skip
         shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(shown)
@@ -348,7 +355,7 @@ def _check_ragged(x: Tensor, lengths: Tensor | None, resets: Tensor | None) -> t
 
 
 def _check_options(
-    input_size: int, hidden_size: int, num_layers: int, dropout: float, proj_size: int, cell: Cell
+    input_size: int, hidden_size: int, num_layers: int, *, dropout: float, proj_size: int, cell: Cell
 ) -> None:
     sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
     for name, size in sizes.items():
@@ -366,7 +373,7 @@ def _check_options(
 
 
 def _cudnn_can_flatten(weights: list[Tensor]) -> bool:
-    """What torch.nn.LSTM asks before it flattens: CUDA, one dtype that cuDNN takes, and no two weights the same memory."""
+    """What torch.nn.LSTM asks before it flattens: CUDA, one dtype that cuDNN takes, no two weights the same memory."""
     first = weights[0]
-    fits = all(w.is_cuda and w.dtype == first.dtype and torch.backends.cudnn.is_acceptable(w) for w in weights)
+    fits = all(w.is_cuda and w.dtype == first.dtype and cudnn.is_acceptable(w) for w in weights)  # type: ignore[no-untyped-call]
     return fits and len({w.data_ptr() for w in weights}) == len(weights) and torch._use_cudnn_rnn_flatten_weight()

@@ -1,11 +1,12 @@
 """One step at a time, for loops that a layer cannot express."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gatewise.cell import Cell, Weights
+from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.equations import Acts, project_input, step, widen
 from gatewise.errors import OptionError, ShapeError
 from gatewise.types import State
@@ -52,15 +53,15 @@ class LSTMCell(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        cell: Cell = Cell(),
+        cell: Cell = PLAIN,
     ) -> None:
         super().__init__()
         for name, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
             if not isinstance(size, int) or size < 1:
                 raise OptionError(f"LSTMCell: expected {name} to be a positive integer, got {size!r}.")
         if cell.hidden_dropout:
-            raise OptionError("LSTMCell: expected hidden_dropout 0, got "
-                              f"{cell.hidden_dropout}. One step cannot keep a mask for a sequence; use LSTM.")  # fmt: skip
+            raise OptionError(f"LSTMCell: expected hidden_dropout 0, got {cell.hidden_dropout}. "
+                              "One step cannot keep a mask for a sequence; use LSTM.")  # fmt: skip
         self.input_size, self.hidden_size, self.bias, self.cell = input_size, hidden_size, bias, cell
         shapes = cell.parameter_shapes(input_size, hidden_size, bias=bias)
         for name, shape in shapes.items():
@@ -93,8 +94,9 @@ class LSTMCell(nn.Module):
             if part.shape != expected:
                 raise ShapeError(f"LSTMCell: expected {name} of shape {expected}, got {tuple(part.shape)}. "
                                  "A state has one row for each row of the input.")  # fmt: skip
-        weights = Weights(*(None if name is None else getattr(self, name) for name in self._names))
-        x_proj = project_input(self.cell, input, weights)
+        found: Any = [None if name is None else getattr(self, name) for name in self._names]
+        weights = Weights(*found)
+        x_proj = project_input(input, weights)
         (h, c), _ = step(self.cell, x_proj, State(hx[0], widen(hx[1])), weights, self._acts(input))
         return State(h, c.to(h.dtype))
 
@@ -111,7 +113,7 @@ class LSTMCell(nn.Module):
         """The arguments that differ from their defaults."""
         shown = [f"{self.input_size}, {self.hidden_size}"]
         shown += [] if self.bias else ["bias=False"]
-        shown += [] if self.cell == Cell() else [f"cell={self.cell!r}"]
+        shown += [] if self.cell == PLAIN else [f"cell={self.cell!r}"]
         return ", ".join(shown)
 
 

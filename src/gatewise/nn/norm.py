@@ -101,7 +101,7 @@ class SequenceBatchNorm(nn.Module):
             momentum=self.momentum,
             eps=self.eps,
         )
-        return y.view(x.shape)
+        return y.reshape(x.shape)
 
     def _masked(self, x: Tensor, mask: Tensor) -> Tensor:
         """Statistics ``[C]`` over the real steps, in float32 at least."""
@@ -113,8 +113,9 @@ class SequenceBatchNorm(nn.Module):
         variance = ((wide - mean) * mask[..., None]).square().sum((0, 1)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+            unbiased = variance * (count / (count - 1))
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias - mean * scale, wide, scale).to(x.dtype)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise.reports.measures import Calibration, ThresholdCurve
-from gatewise.reports.style import NEUTRAL, PALETTE, figure, label, plain, reference_line
-from gatewise.reports.words import counted, number, percent
+from gatewise.reports.style import PALETTE, figure, label, plain, reference_line
+from gatewise.reports.words import counted, number, percent, told_apart
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -36,7 +36,8 @@ def class_counts(counts: Mapping[str, Sequence[int]], *, classes: Sequence[str])
         }
         for i, (name, part) in enumerate(counts.items())
     ]
-    height = 70 + len(classes) * max(16, min(44, 12 * len(traces) + 8))
+    most = 44 if len(classes) <= 12 else 28 if len(classes) <= 25 else 18
+    height = 70 + len(classes) * min(most, 12 * len(traces) + 8)
     return figure(
         traces,
         height,
@@ -44,7 +45,7 @@ def class_counts(counts: Mapping[str, Sequence[int]], *, classes: Sequence[str])
             "barmode": "group",
             "bargap": 0.25,
             "xaxis": {"title": {"text": "sequences"}, "rangemode": "tozero"},
-            "yaxis": {**_class_axis(classes, 20), "autorange": "reversed", "showgrid": False},
+            "yaxis": {**_class_axis(classes, 20), "range": [len(classes) - 0.5, -0.5], "showgrid": False},
             "legend": {"traceorder": "normal"},
             "showlegend": len(traces) > 1,
         },
@@ -53,7 +54,10 @@ def class_counts(counts: Mapping[str, Sequence[int]], *, classes: Sequence[str])
 
 def _class_axis(classes: Sequence[str], limit: int) -> dict[str, Any]:
     """Names at numbered places: two names that look alike once shortened stay apart."""
-    return {"tickvals": list(range(len(classes))), "ticktext": [label(name, limit) for name in classes]}
+    return {
+        "tickvals": list(range(len(classes))),
+        "ticktext": [label(name, limit) for name in told_apart(classes, limit)],
+    }
 
 
 def confusion(counts: np.ndarray, *, classes: Sequence[str]) -> "Figure":
@@ -83,7 +87,7 @@ def confusion(counts: np.ndarray, *, classes: Sequence[str]) -> "Figure":
     }
     if size <= 12:
         trace["text"] = [
-            [f"{n:,}<br>{percent(share)}" if n else "0" for n, share in zip(*row, strict=True)]
+            [f"{n:,}<br>{percent(share)}" if n else "" for n, share in zip(*row, strict=True)]
             for row in zip(counts.tolist(), shares.tolist(), strict=True)
         ]
     elif size <= 25:
@@ -174,13 +178,13 @@ def reliability(bins: Calibration, *, title: str) -> "Figure":
         bins: of :func:`gatewise.reports.measures.calibration`.
         title: of the horizontal axis.
     """
-    seen = bins.count > 0
+    seen = bins.counts > 0
     middle = (bins.edges[:-1] + bins.edges[1:]) / 2
     truth = {
         "type": "scatter",
         "x": plain(bins.probability[seen]),
         "y": plain(bins.share[seen]),
-        "customdata": [counted(int(count), "sequence") for count in bins.count[seen]],
+        "customdata": [counted(int(count), "sequence") for count in bins.counts[seen]],
         "name": "this model",
         "mode": "lines+markers",
         "marker": {"size": 8},
@@ -190,7 +194,7 @@ def reliability(bins: Calibration, *, title: str) -> "Figure":
     counts = {
         "type": "bar",
         "x": plain(middle),
-        "y": [int(count) for count in bins.count],
+        "y": [int(count) for count in bins.counts],
         "yaxis": "y2",
         "name": "how many",
         "showlegend": False,

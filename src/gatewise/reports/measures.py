@@ -106,7 +106,7 @@ class Calibration(NamedTuple):
     edges: np.ndarray
     probability: np.ndarray
     share: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     error: float
 
 

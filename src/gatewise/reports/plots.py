@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise.reports.style import NEUTRAL, PALETTE, figure, label, lone, plain, reference_line, thin
+from gatewise.reports.style import NEUTRAL, PALETTE, figure, label, marks, plain, reference_line, thin
 from gatewise.reports.words import counted, number
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ SCATTER_POINTS = 2000
 def _line(steps: np.ndarray, values: np.ndarray, name: str, color: str, **style: Any) -> dict[str, Any]:
     """One line of a drawing; with few points, or some that stand alone, each is marked."""
     kept = thin(values)
-    marked = len(values) <= 30 or lone(values[kept])
+    points = marks(values[kept])
     return {
         "type": "scatter",
         "x": plain(steps[kept]),
         "y": plain(values[kept]),
         "name": label(name),
-        "mode": "lines+markers" if marked else "lines",
-        "marker": {"size": 4, "color": color},
+        "mode": points["mode"],
+        "marker": {"size": points["size"], "color": color, "line": {"width": 0}},
         "line": {"color": color, "width": 1.4, **style},
         "hovertemplate": "step %{x}: %{y:.4~g}",
     }
@@ -49,7 +49,7 @@ def sequence(
     """
     steps = np.arange(len(values))
     traces = [_line(steps, values[:, i], channel, PALETTE[i % len(PALETTE)]) for i, channel in enumerate(channels)]
-    return figure(traces, PANEL_HEIGHT, _panel(value_range))
+    return figure(traces, PANEL_HEIGHT, _panel(len(values), value_range))
 
 
 def answers(reference: np.ndarray, prediction: np.ndarray, *, names: Sequence[str]) -> "Figure":
@@ -69,17 +69,17 @@ def answers(reference: np.ndarray, prediction: np.ndarray, *, names: Sequence[st
             _line(steps, reference[:, k], f"right{what}", NEUTRAL if len(names) == 1 else color),
             _line(steps, prediction[:, k], f"said{what}", PALETTE[1] if len(names) == 1 else color, dash="3px,2px"),
         ]
-    return figure(traces, PANEL_HEIGHT, _panel(None))
+    return figure(traces, PANEL_HEIGHT, _panel(len(reference), None))
 
 
-def _panel(value_range: tuple[float, float] | None) -> dict[str, Any]:
+def _panel(steps: int, value_range: tuple[float, float] | None) -> dict[str, Any]:
     """Layout of one small drawing among many."""
     low, high = value_range or (0.0, 0.0)
     return {
         "showlegend": False,
         "margin": {"l": 4, "r": 6, "t": 6, "b": 4},
         "font": {"size": 10},
-        "xaxis": {"nticks": 5},
+        "xaxis": {"nticks": 5} if steps > 1 else {"tickvals": [0]},
         "yaxis": {"nticks": 4, **({"range": _widened(low, high)} if value_range else {})},
     }
 
@@ -148,6 +148,7 @@ def curves(
     *,
     title: str,
     best: int | None = None,
+    zero: bool = False,
     height: int = 260,
 ) -> "Figure":
     """Numbers by epoch.
@@ -157,26 +158,28 @@ def curves(
         lines: of each name one number an epoch; NaN is a gap.
         title: of the vertical axis.
         best: epoch to mark.
+        zero: whether the axis begins at zero.
         height: of the figure.
     """
     traces: list[dict[str, Any]] = []
     for i, (name, values) in enumerate(lines.items()):
         part = np.asarray(values, dtype=np.float64)
+        points = marks(part)
         traces.append(
             {
                 "type": "scatter",
                 "x": list(epochs),
                 "y": plain(part),
                 "name": label(name),
-                "mode": "lines+markers" if len(epochs) <= 30 or lone(part) else "lines",
+                "mode": points["mode"],
                 "line": {"color": PALETTE[i % len(PALETTE)], "width": 2},
-                "marker": {"size": 5},
+                "marker": {"size": points["size"], "line": {"width": 0}},
                 "hovertemplate": "epoch %{x}: %{y:.4~g}",
             }
         )
     layout: dict[str, Any] = {
         "xaxis": {"title": {"text": "epoch"}, "tickformat": "d", **({"dtick": 1} if len(epochs) <= 8 else {})},
-        "yaxis": {"title": {"text": title}},
+        "yaxis": {"title": {"text": title}, "rangemode": "tozero" if zero or len(epochs) == 1 else "normal"},
         "showlegend": len(traces) > 1,
     }
     if best is not None:

@@ -22,8 +22,10 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 
 def template(*, dark: bool = False) -> dict[str, Any]:
     """A plotly template: what no figure says itself."""
-    ink, grid, paper, deep = (
-        ("#C9CED6", "#2C323B", "#171B21", "#56B4E9") if dark else ("#3B424C", "#E6E8EB", "#FFFFFF", "#005A8E")
+    ink, grid, paper, pale, deep = (
+        ("#C9CED6", "#2C323B", "#171B21", "#1F242C", "#1C7CC0")
+        if dark
+        else ("#3B424C", "#E6E8EB", "#FFFFFF", "#F3F5F7", "#005A8E")
     )
     axis = {
         "gridcolor": grid,
@@ -32,6 +34,7 @@ def template(*, dark: bool = False) -> dict[str, Any]:
         "automargin": True,
         "title": {"standoff": 8},
         "ticks": "",
+        "exponentformat": "power",
     }
     layout = {
         "font": {"family": FONT, "size": 12, "color": ink},
@@ -44,7 +47,7 @@ def template(*, dark: bool = False) -> dict[str, Any]:
         "xaxis": axis,
         "yaxis": axis,
     }
-    scale = [[0.0, paper], [1.0, deep]]
+    scale = [[0.0, pale], [1.0, deep]]
     return {"layout": layout, "data": {"heatmap": [{"colorscale": scale, "type": "heatmap"}]}}
 
 
@@ -80,10 +83,13 @@ def thin(values: np.ndarray, points: int = POINTS) -> np.ndarray:
     return np.array(sorted(kept))
 
 
-def lone(values: np.ndarray) -> bool:
-    """Whether ``[T]`` has a value between two gaps, which a line alone would not show."""
+def marks(values: np.ndarray) -> dict[str, Any]:
+    """How a line of ``[T]`` values marks its points: all where they are few, else those between two gaps."""
     known = np.concatenate([[False], np.isfinite(values), [False]])
-    return bool((known[1:-1] & ~known[:-2] & ~known[2:]).any())
+    lone = known[1:-1] & ~known[:-2] & ~known[2:]
+    if len(values) <= 30:
+        return {"mode": "lines+markers", "size": 4 if len(values) > 1 else 7}
+    return {"mode": "lines+markers", "size": (4 * lone).tolist()} if lone.any() else {"mode": "lines", "size": 4}
 
 
 def figure(traces: Sequence[Mapping[str, Any]], height: int, layout: Mapping[str, Any]) -> "Figure":

@@ -1,15 +1,17 @@
 """Numbers as a reader wants them."""
 
 import math
+from collections.abc import Sequence
+from os.path import commonprefix
 
-NOTHING = "–"  # where a number is not defined
+NOTHING = "—"  # where a number is not defined
 
 
 def number(value: float, digits: int = 4) -> str:
     """Rounded to so many digits that matter, thousands apart.
 
     >>> number(0.123456), number(1234567), number(float("nan")), number(-0.00001234)
-    ('0.1235', '1,234,567', '–', '-1.234e-05')
+    ('0.1235', '1,234,567', '—', '-1.234e-05')
     """
     if math.isnan(value):
         return NOTHING
@@ -24,7 +26,7 @@ def percent(share: float) -> str:
     """A share of 1 as per cent; never rounded to all or to nothing.
 
     >>> percent(0.9423), percent(1.0), percent(0.99999), percent(0.0), percent(0.0002), percent(float("nan"))
-    ('94.2%', '100%', '>99.9%', '0%', '<0.1%', '–')
+    ('94.2%', '100%', '>99.9%', '0%', '<0.1%', '—')
     """
     if math.isnan(share):
         return NOTHING
@@ -84,3 +86,18 @@ def shorten(text: str, limit: int) -> str:
         return text
     tail = (limit - 1) // 2
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def told_apart(names: Sequence[str], limit: int) -> list[str]:
+    """Names shortened; where some would then look alike, without what all of them begin and end with.
+
+    >>> told_apart(["the gesture number 1 of all", "the gesture number 2 of all"], 10)
+    ['…1…', '…2…']
+    """
+    short = [shorten(name, limit) for name in names]
+    if len(set(short)) == len(set(names)):
+        return short
+    head = len(commonprefix(names))  # noqa: RUF071  character by character is what is wanted
+    tail = len(commonprefix([name[head:][::-1] for name in names]))  # noqa: RUF071
+    middles = [name[head : len(name) - tail] for name in names]
+    return [shorten(f"{'…' if head else ''}{middle}{'…' if tail else ''}", limit) for middle in middles]

@@ -1,8 +1,8 @@
 """Checks that anyone can run on a kernel or a task of their own. Nothing in the package imports this.
 
-    @pytest.mark.parametrize("check", kernel_checks(my_kernel), ids=str)
-    def test_my_kernel(check):
-        check()
+@pytest.mark.parametrize("check", kernel_checks(my_kernel), ids=str)
+def test_my_kernel(check):
+    check()
 """
 
 from gatewise.testing.accuracy import assert_as_accurate, max_error

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gatewise.cell import Cell, Weights
+from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.kernels.contract import Inputs, Kernel, Masks, Request
 from gatewise.kernels.recurrence import unroll
 from gatewise.testing.accuracy import assert_as_accurate
@@ -28,7 +28,7 @@ class Case:
     H: int = 7
     P: int = 0
     directions: int = 1
-    cell: Cell = Cell()
+    cell: Cell = PLAIN
     lengths: tuple[int, ...] | None = None
     resets: bool = False
     state: bool = True
@@ -44,7 +44,7 @@ class Case:
         )  # fmt: skip
 
     def inputs(self, dtype: torch.dtype, device: str = "cpu", seed: int = 0) -> Inputs:
-        """Leaves that require grad; the same values at every call and in every dtype, for bfloat16 can hold them all."""
+        """Leaves that require grad; the same values at every call and in every dtype: bfloat16 can hold them all."""
         draw = torch.Generator().manual_seed(seed)
 
         def leaf(*shape: int, scale: float = 1.0) -> Tensor:
@@ -120,17 +120,22 @@ CASES = (
     Case("resets", B=3, T=12, resets=True),
     Case("resets, both directions, ragged", B=4, T=12, resets=True, directions=2, lengths=(12, 5, 0, 1)),
     *(Case(name, B=3, T=9, I=4, H=31, cell=cell) for name, cell in CELLS.items()),
-    *(Case(f"{name}, in evaluation", B=3, T=9, cell=CELLS[name], evaluation=True) for name in ("zoneout", "everything")),
-    Case("everything at once", B=4, T=9, P=3, directions=2, cell=CELLS["everything"], lengths=(9, 4, 0, 1), resets=True),
+    *(
+        Case(f"{name}, in evaluation", B=3, T=9, cell=CELLS[name], evaluation=True)
+        for name in ("zoneout", "everything")
+    ),
+    Case(
+        "everything at once", B=4, T=9, P=3, directions=2, cell=CELLS["everything"], lengths=(9, 4, 0, 1), resets=True
+    ),
 )
 """Each names what it is there for."""
 
 
 def lattice(T: int = 5, B: int = 2, H: int = 7) -> tuple[Case, ...]:
     """Every combination of gates, peepholes, norm, dropout, zoneout, ragged rows and directions, at one small size."""
-    gates = ({}, {"coupled": True}, {"forget": False})
+    gates: tuple[dict[str, bool], ...] = ({}, {"coupled": True}, {"forget": False})
     cases = []
-    for gate, *flags in itertools.product(gates, *[(False, True)] * 6):
+    for gate, flags in itertools.product(gates, itertools.product((False, True), repeat=6)):
         peephole, norm, dropout, zoneout, ragged, both = flags
         rate = 0.3 if dropout else 0.0
         cell = Cell(peephole=peephole, norm="layer" if norm else None, hidden_dropout=rate, recurrent_dropout=rate,

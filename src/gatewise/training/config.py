@@ -138,7 +138,9 @@ def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
         # Through JSON: a strict check there still takes a list for a tuple, which TOML has not.
         config = TypeAdapter(Config).validate_json(json.dumps(plain), strict=True)
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors()]
+        # Each branch of a union ("a number, or auto") reports its own failure: one of them is enough.
+        explained = {_path(problem): _explain(problem) for problem in reversed(error.errors())}
+        problems = list(reversed(explained.values()))
     except TypeError as error:
         problems = [str(error)]
     else:
@@ -146,7 +148,9 @@ def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
         if config.task not in TASKS:
             problems.append(f'task: no task "{config.task}". {did_you_mean(config.task, TASKS)}')
         if config.format != FORMAT:
-            problems.append(f"format: expected {FORMAT}, got {config.format}. Use the version of gatewise that wrote it.")
+            problems.append(
+                f"format: expected {FORMAT}, got {config.format}. Use the version of gatewise that wrote it."
+            )
         if config.data.fold is not None and config.data.fold > (config.data.folds or 0):
             problems.append(f"data.fold: expected 1 to data.folds, got {config.data.fold}.")
         if not problems:
@@ -160,17 +164,22 @@ def _count(problems: list[str]) -> str:
 
 def _explain(problem: Any) -> str:
     """One problem that pydantic found, in our words."""
-    path = [str(part) for part in problem["loc"]]
-    # pydantic names the branch of a union that it tried ("float", "literal['auto']"); users do not know it.
-    path = [part for part in path if part in _NAMES] or path[:1]
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         unknown = str(problem["loc"][-1])
         section = ".".join(str(part) for part in problem["loc"][:-1])
         return f"{'.'.join(map(str, problem['loc']))}: no such setting. {did_you_mean(unknown, _settings(section))}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ").rstrip(".")
     if problem["type"] == "missing":
-        return f"{'.'.join(path)}: not given. {message}."
-    return f"{'.'.join(path)}: {message}, got {problem['input']!r}."
+        return f"{_path(problem)}: not given. {message}."
+    return f"{_path(problem)}: {message}, got {problem['input']!r}."
+
+
+def _path(problem: Any) -> str:
+    """The setting's name: pydantic adds the branch of a union that it tried ("float"), which users do not know."""
+    path = [str(part) for part in problem["loc"]]
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return ".".join(path)
+    return ".".join([part for part in path if part in _NAMES] or path[:1])
 
 
 def _settings(section: str) -> list[str]:

@@ -298,7 +298,9 @@ def make_fabric(config: TrainConfig) -> Fabric:
             "CUDA devices. Use --device cpu."
         )
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("train.device: expected a device that is here, got mps without Apple's GPU. Use --device cpu.")
+        raise ConfigError(
+            "train.device: expected a device that is here, got mps without Apple's GPU. Use --device cpu."
+        )
     precision = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed", "16": "16-mixed"}[config.precision]
     if "TORCHELASTIC_RUN_ID" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])

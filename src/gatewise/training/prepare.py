@@ -1,15 +1,16 @@
 """From data as read to encoded examples: split, fit the adapter on the training side, encode both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.dataset import SequenceData
 from gatewise.data.split import folds, split, split_notes
+from gatewise.data.targets import Labels
 from gatewise.errors import ConfigError, DataError
-from gatewise.tasks import fit_adapter
+from gatewise.tasks import TARGETS, fit_adapter
 from gatewise.training.config import Config, DataConfig
 from gatewise.types import Example
 
@@ -49,6 +50,10 @@ def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> P
         ConfigError: folds and validation data are both asked for.
     """
     notes: list[str] = []
+    whole = TARGETS[config.task](data)
+    if isinstance(whole, Labels):
+        # All classes of the file are known, even one that a split by group or time leaves out of training.
+        data = replace(data, classes=whole.classes)
     if valid is None:
         chosen, held_out = split_indices(data, config)
         notes = split_notes(data, chosen, held_out)

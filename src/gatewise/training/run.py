@@ -1,12 +1,12 @@
 """The run directory: what is in it, and how it is written and read. Loading runs no code from it.
 
-    config.toml          every setting, resolved; the versions it was trained with
-    adapter.json         what was measured on the training data: scaling, classes
-    weights.safetensors  the best weights
-    state.safetensors    all that is needed to resume
-    metrics.jsonl        one line an epoch
-    results.json         the best weights measured on validation and test data
-    report.html          one page with pictures
+config.toml          every setting, resolved; the versions it was trained with
+adapter.json         what was measured on the training data: scaling, classes
+weights.safetensors  the best weights
+state.safetensors    all that is needed to resume
+metrics.jsonl        one line an epoch
+results.json         the best weights measured on validation and test data
+report.html          one page with pictures
 """
 
 import json
@@ -66,9 +66,7 @@ class RunDirectory:
             ours = all(file.name in NAMES or file.name.startswith(".") for file in self.path.iterdir())
             if ours and (resume or overwrite):
                 return  # killed before its first file was whole
-            raise RunError(
-                f"{self.path}: expected an empty directory or a run, got other files. Choose another --out."
-            )
+            raise RunError(f"{self.path}: expected an empty directory or a run, got other files. Choose another --out.")
         if not overwrite:
             raise RunError(
                 f"{self.path}: expected a new directory, got one with a run in it. "
@@ -113,10 +111,11 @@ class RunDirectory:
     def _plain_config(self) -> dict[str, Any]:
         if not self.holds_run:
             raise RunError(f"{self.path}: expected a run directory with config.toml, got none. Check the path.")
-        plain = read_toml(self.file("config.toml"))
+        path = self.file("config.toml")
+        plain = read_toml(path)
         if plain.get("format") != FORMAT:
             raise RunError(
-                f"{self.path}: expected a run of format {FORMAT}, got {plain.get('format')}. "
+                f"{path}: expected a run of format {FORMAT}, got {plain.get('format', 'none')}. "
                 "Read it with the version of gatewise that wrote it."
             )
         return plain

@@ -1,0 +1,141 @@
+"""Encoders and recipes."""
+
+import inspect
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import nn
+
+import gatewise
+from gatewise.cell import Cell
+from gatewise.errors import ConfigError, OptionError
+from gatewise.models.config import ModelConfig, build, resolve
+from gatewise.models.encoder import ENCODERS, Encoder, RaggedRecurrent
+from gatewise.models.recipes import RECIPES, bilstm, lstm, lstm_fcn
+
+LENGTHS = torch.tensor([9, 4, 1])
+
+
+def test_bilstm_is_the_founding_architecture():
+    model = bilstm(input_size=1, num_classes=2)
+    assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) == 177_762
+    assert [layer.hidden_size for layer in model.encoder.layers] == [64, 64, 32]
+    assert all(layer.bidirectional for layer in model.encoder.layers)
+    assert [between.dropout.p for between in model.encoder.between] == [0.5, 0.5]
+    assert [type(part) for part in model.head] == [nn.Linear, nn.ReLU, nn.Linear]
+    assert model(torch.randn(3, 512, 1)).shape == (3, 2)
+
+
+def test_bilstm_equals_the_same_layers_of_torch():
+    """Put together by hand from torch's own layers, with the same weights."""
+    model = bilstm(input_size=1, num_classes=2).eval()
+    x = torch.randn(3, 20, 1)
+    y = x
+    for depth, layer in enumerate(model.encoder.layers):
+        y, (h, _) = gatewise.to_torch(layer)(y)
+        if depth < 2:
+            y = model.encoder.between[depth](y)
+    expected = model.head(torch.cat([h[0], h[1]], 1))
+    torch.testing.assert_close(model(x), expected)
+
+
+@pytest.mark.parametrize("pool", ["last", "mean", "max", "attention", "none"])
+@pytest.mark.parametrize("kind", ENCODERS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_padding_changes_nothing(recipe, kind, pool):
+    if recipe == "lstm-fcn" and pool == "none":
+        pytest.skip("lstm-fcn gives one answer a sequence; test_per_step_needs_another_recipe shows its error")
+    model = RECIPES[recipe](2, 3, encoder=kind, pool=pool).eval()
+    x = torch.randn(3, 9, 2)
+    for row, length in enumerate(LENGTHS.tolist()):
+        x[row, length:] = float("nan")
+    together = model(x, LENGTHS)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = model(x[row : row + 1, :length])[0]
+        got = together[row, :length] if pool == "none" else together[row]
+        torch.testing.assert_close(got, alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_nan_in_padding_reaches_no_gradient(recipe):
+    model = RECIPES[recipe](2, 3)
+    x = torch.randn(3, 9, 2)
+    x[1, 4:] = float("nan")
+    x[2, 1:] = float("nan")
+    model(x, LENGTHS).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_full_graph(recipe):
+    """Training mode with dropout and batch norm, as one graph. CONTRIBUTING says why aot_eager."""
+    model = RECIPES[recipe](2, 3)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    x = torch.randn(4, 6, 2)
+    assert compiled(x).shape == (4, 3)
+    compiled(x).sum().backward()
+    model.eval()
+    torch.testing.assert_close(compiled(x), model(x))
+
+
+def test_state_carries_a_causal_model_on():
+    model = lstm(2, 3, bidirectional=False, hidden_sizes=(5, 4), pool="none").eval()
+    x = torch.randn(2, 10, 2)
+    whole = model.run(x)
+    first = model.run(x[:, :6])
+    second = model.run(x[:, 6:], state=first.state)
+    torch.testing.assert_close(torch.cat([first.scores, second.scores], 1), whole.scores)
+
+
+def test_ragged_recurrent_keeps_the_state_of_an_empty_row():
+    layer = RaggedRecurrent(nn.GRU(2, 3, batch_first=True, bidirectional=True))
+    h_0 = torch.randn(2, 2, 3)
+    output, h_n = layer(torch.randn(2, 4, 2), h_0, lengths=torch.tensor([4, 0]))
+    assert torch.equal(h_n[:, 1], h_0[:, 1])
+    assert torch.all(output[1] == 0)
+
+
+def test_cell_reaches_the_layers():
+    model = build(ModelConfig(cell=Cell(peephole=True)), 2, 3)
+    assert model.encoder.layers[0].cell == Cell(peephole=True)
+    with pytest.raises(OptionError, match='Cells belong to encoder "lstm"'):
+        Encoder(2, (3,), kind="gru", cell=Cell(peephole=True))
+
+
+def test_forget_gates_begin_open():
+    layer = bilstm(1, 2).encoder.layers[0]
+    for suffix in ("", "_reverse"):
+        bias = getattr(layer, f"bias_ih_l0{suffix}") + getattr(layer, f"bias_hh_l0{suffix}")
+        assert torch.equal(bias[64:128], torch.ones(64))
+        assert torch.all(bias[:64] == 0)
+        assert torch.all(bias[128:] == 0)
+
+
+def test_every_option_of_every_recipe_can_be_configured():
+    configurable = {field.name for field in fields(ModelConfig)}
+    for recipe in RECIPES.values():
+        options = set(inspect.signature(recipe).parameters) - {"input_size", "num_classes"}
+        assert options <= configurable
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_resolve_fills_in_the_defaults(recipe):
+    resolved = resolve(ModelConfig(recipe=recipe))
+    parameters = inspect.signature(RECIPES[recipe]).parameters
+    for field in fields(resolved):
+        if field.name in parameters and field.name != "cell":
+            assert getattr(resolved, field.name) == parameters[field.name].default
+    assert resolve(resolved) == resolved
+
+
+def test_option_of_another_recipe():
+    with pytest.raises(ConfigError, match=r'model.conv_channels: recipe "bilstm" has no such option'):
+        resolve(ModelConfig(recipe="bilstm", conv_channels=(3,)))
+
+
+def test_per_step_needs_another_recipe():
+    with pytest.raises(OptionError, match="use recipe lstm or bilstm"):
+        lstm_fcn(2, 3, pool="none")
+    with pytest.raises(OptionError, match="2 conv_channels and 1 conv_kernel_sizes"):
+        lstm_fcn(2, 3, conv_channels=(3, 4), conv_kernel_sizes=(3,))

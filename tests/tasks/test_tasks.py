@@ -1,0 +1,125 @@
+"""Every task passes the checks that gatewise ships, and those checks can fail."""
+
+import numpy as np
+import pytest
+import torch
+
+from gatewise.data.dataset import SequenceData
+from gatewise.errors import ConfigError
+from gatewise.models.config import ModelConfig
+from gatewise.tasks import TASKS, LossConfig, fit_adapter
+from gatewise.testing.tasks import check_padding_is_ignored, check_task
+from gatewise.types import Prediction, Results
+
+SMALL = ModelConfig(hidden_sizes=(6,))
+
+
+def toy(kind):
+    """Ragged sequences with targets of a kind."""
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(rng.integers(2, 9), 2)) for _ in range(16)]
+    targets = {
+        "labels": [str(i % 3) for i in range(16)],
+        "one value": [float(sequence.mean() * 40 + 7) for sequence in sequences],
+        "several values": [sequence.mean(0) * 5 - 3 for sequence in sequences],
+        "one a step": [np.cumsum(sequence, 0)[:, :1] for sequence in sequences],
+        "several a step": [np.cumsum(sequence, 0) for sequence in sequences],
+    }[kind]
+    return SequenceData(sequences, targets, ("a", "b"), ("y",) if "one" in kind else ("y", "z"))
+
+
+KINDS = {
+    "labels": "classification",
+    "one value": "regression",
+    "several values": "regression",
+    "one a step": "regression",
+    "several a step": "regression",
+}
+
+
+def make(kind, config=None):
+    data = toy(kind)
+    adapter = fit_adapter(KINDS[kind], data)
+    return TASKS[KINDS[kind]](config or LossConfig(), adapter), adapter.encode(data), adapter, data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_checks_of_every_task(kind):
+    task, examples, _, _ = make(kind)
+    check_task(task, SMALL, examples)
+
+
+def test_every_task_is_checked():
+    assert set(KINDS.values()) == set(TASKS)
+
+
+def test_the_padding_check_can_fail():
+    task, examples, _, _ = make("labels")
+    model = task.build(SMALL).eval()
+
+    def leaky(batch):
+        return model(batch)._replace(scores=batch.inputs.sum((1, 2))[:, None] * torch.arange(3))
+
+    with pytest.raises(AssertionError, match=r"padding of 1000000000\.0 counts"):
+        check_padding_is_ignored(task, leaky, examples)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "labels"])
+def test_references_come_back_in_the_units_of_the_data(kind):
+    task, examples, _, data = make(kind)
+    for reference, target in zip(task.references(task.collate(examples)), data.targets, strict=True):
+        np.testing.assert_allclose(np.asarray(reference).ravel(), np.asarray(target).ravel(), rtol=1e-5, atol=1e-5)
+
+
+def test_balanced_weights_make_classes_weigh_alike():
+    data = toy("labels")
+    data = SequenceData(data.sequences, ["rare"] * 2 + ["common"] * 14, data.channels)
+    adapter = fit_adapter("classification", data)
+    task = TASKS["classification"](LossConfig(class_weights="balanced"), adapter)
+    assert task.monitor.metric == "balanced_accuracy"
+    batch = task.collate(adapter.encode(data))
+    outputs = task.build(SMALL).eval()(batch)
+    scores = torch.zeros(16, 2)
+    uniform = task.loss(outputs._replace(scores=scores), batch)
+    assert float(uniform.total / uniform.count) == pytest.approx(np.log(2))
+    # Wrong about every rare one, or about every common one: the same price.
+    wrong = []
+    for label in range(2):
+        says = torch.nn.functional.one_hot(batch.targets, 2).float() * 10
+        says[batch.targets == label] = says[batch.targets == label].flip(1)
+        wrong.append(float(task.loss(outputs._replace(scores=says), batch).total))
+    assert wrong[0] == pytest.approx(wrong[1], rel=1e-4)
+
+
+def test_metrics_of_known_answers():
+    task, _, _, _ = make("labels")
+    results = Results(0.0, [Prediction(v, (0.5, 0.3, 0.2)) for v in "0012"], list("0112"))
+    assert task.metrics["accuracy"](results) == 0.75
+    task, _, _, _ = make("several a step")
+    predictions = [Prediction([[1.0, 2.0]]), Prediction([[0.0, 0.0], [0.0, 3.0]])]
+    results = Results(0.0, predictions, [[[1.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    assert task.metrics["mse"](results) == pytest.approx(10 / 6)
+
+
+@pytest.mark.parametrize("error", ["squared", "absolute", "huber"])
+def test_losses_by_name(error):
+    task, examples, _, _ = make("one value", LossConfig(error=error))
+    batch = task.collate(examples)
+    loss = task.loss(task.build(SMALL).eval()(batch), batch)
+    assert loss.total.item() > 0
+
+
+def test_targets_of_the_wrong_kind():
+    _, _, labels, _ = make("labels")
+    _, _, values, _ = make("one value")
+    with pytest.raises(ConfigError, match="got numbers. Train a regression"):
+        TASKS["classification"](LossConfig(), values)
+    with pytest.raises(ConfigError, match="got class labels. Train a classification"):
+        TASKS["regression"](LossConfig(), labels)
+
+
+def test_pool_none_needs_answers_per_step():
+    for kind in ("labels", "one value"):
+        task, _, _, _ = make(kind)
+        with pytest.raises(ConfigError, match='expected a pool.*got "none"'):
+            task.build(ModelConfig(pool="none"))
