@@ -13,6 +13,7 @@ from gatewise.errors import ConfigError, OptionError
 from gatewise.models.config import ModelConfig, build, resolve
 from gatewise.models.encoder import ENCODERS, Encoder, RaggedRecurrent
 from gatewise.models.recipes import RECIPES, bilstm, lstm, lstm_fcn
+from gatewise.nn.augmentation import Augment, Augmentation
 
 LENGTHS = torch.tensor([9, 4, 1])
 
@@ -80,7 +81,9 @@ def test_full_graph(recipe):
 
 
 def test_state_carries_a_causal_model_on():
-    model = lstm(2, 3, bidirectional=False, hidden_sizes=(5, 4), pool="none").eval()
+    model = lstm(
+        2, 3, bidirectional=False, hidden_sizes=(5, 4), pool="none", stem_channels=0
+    ).eval()
     x = torch.randn(2, 10, 2)
     whole = model.run(x)
     first = model.run(x[:, :6])
@@ -94,6 +97,32 @@ def test_ragged_recurrent_keeps_the_state_of_an_empty_row():
     output, h_n = layer(torch.randn(2, 4, 2), h_0, lengths=torch.tensor([4, 0]))
     assert torch.equal(h_n[:, 1], h_0[:, 1])
     assert torch.all(output[1] == 0)
+
+
+def test_a_stride_loses_steps():
+    with pytest.raises(OptionError, match="stem_stride 1 for an answer a step, got 3"):
+        lstm(2, 3, pool="none", stem_stride=3)
+    assert lstm(2, 3, pool="none")(torch.randn(2, 7, 2)).shape == (2, 7, 3)
+    assert lstm(2, 3).run(torch.randn(2, 7, 2)).encoded.shape[1] == 4
+
+
+def test_augmentation_is_for_training_only():
+    model = lstm(2, 3, augment=Augment(noise=0.5, scale=0.5, dropout=0.5), dropout=0.0, stem_channels=0)
+    x = torch.randn(4, 6, 2)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+    with pytest.raises(OptionError, match="noise and scale of at least 0"):
+        Augment(noise=-0.1)
+
+
+def test_augmentation_by_its_own_numbers():
+    torch.manual_seed(0)
+    noisy = Augmentation(Augment(noise=0.1))(torch.zeros(100, 100, 2))
+    assert noisy.std().item() == pytest.approx(0.1, rel=0.05)
+    scaled = Augmentation(Augment(scale=0.2))(torch.ones(4000, 3, 2))
+    assert torch.equal(scaled, scaled[:, :1, :1].expand_as(scaled))
+    assert scaled[:, 0, 0].std().item() == pytest.approx(0.2, rel=0.1)
 
 
 def test_cell_reaches_the_layers():

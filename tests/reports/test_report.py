@@ -201,7 +201,7 @@ def test_only_one_class_in_the_answers(two_classes, read):
     results = Results(0.1, [test.results.predictions[i] for i in kept], ["normal"] * len(kept))
     page = read(replace(two_classes, measured=[Measured("new.ts", test.data.subset(kept), results, test.metrics)]))
     assert "Only one class occurs here" in page.text
-    assert "Measured on new.ts" in page.text
+    assert "Measured on new.ts, " in page.text
 
 
 def test_regression_numbers(one_value, read):

@@ -16,7 +16,16 @@ from gatewise.errors import ConfigError, RunError
 from gatewise.models.config import resolve
 from gatewise.tasks import TASKS
 from gatewise.training.checkpoint import Progress, Tensors
-from gatewise.training.config import Config, from_plain, merge, read_toml
+from gatewise.training.config import (
+    Config,
+    Plain,
+    from_plain,
+    merge,
+    overlay,
+    read_toml,
+    settle,
+    with_defaults,
+)
 from gatewise.training.fit import Epoch, Watcher, fit, make_fabric
 from gatewise.training.prepare import prepare
 from gatewise.training.progress import make_watcher
@@ -76,14 +85,14 @@ def train(
         >>> run.predict(x[:3])[0] in ("up", "down")
         True
     """
-    chosen = _config(task, data, valid, test, config, settings)
+    directory = RunDirectory(Path(out)) if out is not None else None
+    resumes = resume and directory is not None and directory.holds_run
+    before = directory.read_plain() if resumes and directory is not None else {}
+    chosen = _config(before, task, data, valid, test, config, settings)
     if chosen.data.folds is not None and chosen.data.fold is None:
         raise ConfigError("data.folds: expected data.fold too, got none. gatewise.cross_validate runs all folds.")
-    directory = RunDirectory(Path(out) if out is not None else new_directory(chosen.task))
+    directory = directory or RunDirectory(new_directory(chosen.task))
     directory.check_free(resume=resume, overwrite=overwrite)
-    resumes = resume and directory.holds_run
-    if resumes:
-        chosen = check_resumable(directory, chosen)
 
     # Everything that can be wrong is found before the first file is written.
     options = read_options(chosen)
@@ -91,6 +100,9 @@ def train(
     valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
     test_data = read_optional(test if test is not None else chosen.data.test, options)
     prepared = prepare(train_data, valid_data, chosen)
+    chosen = replace(chosen, train=settle(chosen.train, len(prepared.train)))
+    if resumes:
+        check_resumable(directory, chosen)
     made = TASKS[chosen.task](chosen.loss, prepared.adapter)
     test_examples = None if test_data is None else prepared.adapter.encode(test_data)
     with _threads(chosen.train.threads):
@@ -153,18 +165,25 @@ class _Recorder:
 
 
 def _config(
-    task: str | None, data: Any, valid: Any, test: Any, file: str | Path | None, settings: Mapping[str, Any] | None
+    before: Plain,
+    task: str | None,
+    data: Any,
+    valid: Any,
+    test: Any,
+    file: str | Path | None,
+    settings: Mapping[str, Any] | None,
 ) -> Config:
-    """Settings from a file, overridden by those given, with every default filled in."""
-    plain = read_toml(file) if file is not None else {}
+    """Settings given, over those of a file, over those of the run that is resumed, over the defaults."""
+    plain = overlay(before, read_toml(file) if file is not None else {})
     plain.pop("versions", None)  # a run's own config.toml may be used again
     files = {"data.train": data, "data.valid": valid, "data.test": test}
     given = {name: str(value) for name, value in files.items() if isinstance(value, str | Path)}
     if task is not None:
         given["task"] = task
-    elif "task" not in plain and "task" not in (settings or {}):
+    plain = merge(plain, {**given, **(settings or {})})
+    if "task" not in plain:
         raise ConfigError(f"task: expected one, got none. Choose from {', '.join(TASKS)}.")
-    config = from_plain(merge(plain, {**given, **(settings or {})}), source=str(file) if file else "settings")
+    config = from_plain(with_defaults(plain), source=str(file) if file else "settings")
     if data is not None and not isinstance(data, str | Path):
         config = replace(config, data=replace(config.data, train=None))
     return replace(config, model=resolve(config.model))

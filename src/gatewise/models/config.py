@@ -9,6 +9,7 @@ from torch import nn
 from gatewise.cell import Cell
 from gatewise.errors import ConfigError, did_you_mean
 from gatewise.models.recipes import RECIPES
+from gatewise.nn.augmentation import Augment
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,14 @@ class ModelConfig:
     """From one vector a step to one a sequence."""
     dropout: float | None = None
     """Share of values zeroed in training; where, the recipe says."""
-    input_dropout: float | None = None
-    """Share of input values zeroed in training."""
+    batch_norm: bool | None = None
+    """Normalise between layers."""
+    stem_channels: int | None = None
+    """Features of a convolution before the encoder; 0 for none."""
+    stem_kernel_size: int | None = None
+    """Steps that it sees; an odd number."""
+    stem_stride: int | None = None
+    """Steps from one of its outputs to the next; 2 halves the work of the encoder."""
     dense_size: int | None = None
     """Units of the layer before the scores."""
     conv_channels: tuple[int, ...] | None = None
@@ -39,6 +46,8 @@ class ModelConfig:
     """Steps that each convolution sees; odd numbers."""
     kernel: str | None = None
     """Implementation of the LSTM; `gatewise kernels` lists them."""
+    augment: Augment = field(default_factory=Augment)
+    """Changes to the inputs in training."""
     cell: Cell = field(default_factory=Cell)
     """Which LSTM equations."""
 
@@ -54,7 +63,7 @@ def resolve(config: ModelConfig) -> ModelConfig:
     defaults = {}
     for option in fields(config):
         value = getattr(config, option.name)
-        if option.name in ("recipe", "cell"):
+        if option.name in ("recipe", "augment", "cell"):
             continue
         if option.name not in offered:
             if value is not None:

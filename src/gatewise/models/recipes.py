@@ -12,6 +12,7 @@ from gatewise.errors import OptionError
 from gatewise.models.encoder import Encoder
 from gatewise.models.sequence_model import ConvolutionBeside, SequenceModel
 from gatewise.nn.attention import make_pool
+from gatewise.nn.augmentation import Augment
 from gatewise.nn.convolution import ConvolutionBlock
 from gatewise.nn.dropout import SequenceDropout
 
@@ -20,16 +21,24 @@ def lstm(
     input_size: int,
     num_classes: int,
     *,
-    hidden_sizes: tuple[int, ...] = (128,),
+    hidden_sizes: tuple[int, ...] = (64,),
     encoder: str = "lstm",
     bidirectional: bool = True,
-    pool: str = "mean",
+    pool: str = "max",
+    batch_norm: bool = True,
     dropout: float = 0.3,
-    input_dropout: float = 0.0,
+    stem_channels: int = 64,
+    stem_kernel_size: int = 7,
+    stem_stride: int | None = None,
+    augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
 ) -> SequenceModel:
     """The default: small, fast, good on short sequences and little data.
+
+    Convolution (7 steps, every second) → BatchNorm → ReLU → BiLSTM(64) → maximum over time → Dropout → Dense. The
+    convolution halves the steps of the LSTM and gives it short shapes instead of single values;
+    ``stem_channels=0`` leaves it out.
 
     Args:
         input_size: features per step.
@@ -38,25 +47,40 @@ def lstm(
         encoder: ``"lstm"``, or torch's ``"gru"`` and ``"rnn"``.
         bidirectional: read the sequence in both directions.
         pool: ``"last"``, ``"mean"``, ``"max"``, ``"attention"``, or ``"none"`` for scores per step.
+        batch_norm: between layers.
         dropout: between layers and before the head.
-        input_dropout: on the input values.
+        stem_channels: features of the convolution; 0 for none.
+        stem_kernel_size: steps that it sees; odd.
+        stem_stride: steps from one of its outputs to the next; None for 2, or for 1 with scores per step.
+        augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
 
     Returns:
         A model of encoder, pool and head.
+
+    Raises:
+        OptionError: scores per step of fewer steps (``stem_stride`` above 1 with ``pool="none"``).
     """
+    if stem_stride is None:
+        stem_stride = 1 if pool == "none" else 2
+    if pool == "none" and stem_channels and stem_stride > 1:
+        raise OptionError(f"lstm: expected stem_stride 1 for an answer a step, got {stem_stride}. Steps would be lost.")
+    stem = nn.ModuleList()
+    if stem_channels:
+        stem.append(ConvolutionBlock(input_size, stem_channels, stem_kernel_size, stride=stem_stride))
     body = Encoder(
-        input_size,
+        stem_channels or input_size,
         hidden_sizes,
         kind=encoder,
         bidirectional=bidirectional,
+        batch_norm=batch_norm,
         dropout=dropout,
         cell=cell,
         kernel=kernel,
     )
     head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, num_classes))
-    return SequenceModel(body, make_pool(pool, body.output_size), head, input_dropout=input_dropout)
+    return SequenceModel(body, make_pool(pool, body.output_size), head, stem=stem, augment=augment)
 
 
 def bilstm(
@@ -69,6 +93,7 @@ def bilstm(
     pool: str = "last",
     dropout: float = 0.5,
     dense_size: int = 32,
+    augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
 ) -> SequenceModel:
@@ -86,6 +111,7 @@ def bilstm(
         pool: ``"last"``, ``"mean"``, ``"max"``, ``"attention"``, or ``"none"`` for scores per step.
         dropout: after each batch normalisation.
         dense_size: units of the layer before the scores.
+        augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
 
@@ -103,7 +129,7 @@ def bilstm(
         kernel=kernel,
     )
     head = nn.Sequential(nn.Linear(body.output_size, dense_size), nn.ReLU(), nn.Linear(dense_size, num_classes))
-    return SequenceModel(body, make_pool(pool, body.output_size), head)
+    return SequenceModel(body, make_pool(pool, body.output_size), head, augment=augment)
 
 
 def lstm_fcn(
@@ -117,6 +143,7 @@ def lstm_fcn(
     dropout: float = 0.3,
     conv_channels: tuple[int, ...] = (64, 128, 64),
     conv_kernel_sizes: tuple[int, ...] = (7, 5, 3),
+    augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
 ) -> ConvolutionBeside:
@@ -132,6 +159,7 @@ def lstm_fcn(
         dropout: between recurrent layers and before the head.
         conv_channels: features of each convolution.
         conv_kernel_sizes: steps that each convolution sees; odd.
+        augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
 
@@ -163,7 +191,7 @@ def lstm_fcn(
         for before, after, kernel_size in zip(sizes[:-1], sizes[1:], conv_kernel_sizes, strict=True)
     ]
     head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size + sizes[-1], num_classes))
-    return ConvolutionBeside(body, make_pool(pool, body.output_size), blocks, head)
+    return ConvolutionBeside(body, make_pool(pool, body.output_size), blocks, head, augment=augment)
 
 
 RECIPES = {"lstm": lstm, "bilstm": bilstm, "lstm-fcn": lstm_fcn}

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gatewise.models.encoder import Encoder
+from gatewise.nn.augmentation import Augment, Augmentation
 from gatewise.nn.convolution import ConvolutionBlock
-from gatewise.nn.dropout import SequenceDropout
 from gatewise.sequences import mask_of_lengths
 from gatewise.types import Batch, Outputs
 
@@ -28,7 +28,7 @@ class SequenceModel(nn.Module):
         pool: reduces the steps to one vector, or keeps them (:mod:`gatewise.nn.attention`).
         head: from the pooled vector to the scores.
         stem: convolutions before the encoder; with a stride they shorten the sequence.
-        input_dropout: probability of zeroing an input value, in training.
+        augment: changes to the inputs in training.
 
     Shape:
         - x ``[B, T, I]``, lengths ``[B]`` or None; padding may hold anything
@@ -51,10 +51,10 @@ class SequenceModel(nn.Module):
         head: nn.Module,
         *,
         stem: nn.ModuleList | None = None,
-        input_dropout: float = 0.0,
+        augment: Augment = Augment(),  # noqa: B008  frozen
     ) -> None:
         super().__init__()
-        self.input_dropout = SequenceDropout(input_dropout)
+        self.augmentation = Augmentation(augment)
         self.stem = nn.ModuleList() if stem is None else stem
         self.encoder = encoder
         self.pool = pool
@@ -66,7 +66,7 @@ class SequenceModel(nn.Module):
     def run(self, x: Tensor, lengths: Tensor | None = None, state: Any = None) -> Outputs:
         """Scores with everything else that a task may need; ``state`` continues an earlier call."""
         x, lengths = at_the_door(x, lengths)
-        x = self.input_dropout(x)
+        x = self.augmentation(x)
         for block in self.stem:
             x, lengths = block(x, lengths)
         encoded = self.encoder(x, lengths, state)
@@ -82,6 +82,7 @@ class ConvolutionBeside(nn.Module):
         encoder, pool: the recurrent branch.
         blocks: the convolution branch; pooled by its mean over the real steps.
         head: from both pooled vectors, recurrent first, to the scores.
+        augment: changes to the inputs in training.
 
     Shape:
         - x ``[B, T, I]``, lengths ``[B]`` or None; returns scores ``[B, K]``
@@ -90,8 +91,17 @@ class ConvolutionBeside(nn.Module):
         Karim et al. 2018 (LSTM-FCN), 2019 (MLSTM-FCN).
     """
 
-    def __init__(self, encoder: Encoder, pool: nn.Module, blocks: list[ConvolutionBlock], head: nn.Module) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        pool: nn.Module,
+        blocks: list[ConvolutionBlock],
+        head: nn.Module,
+        *,
+        augment: Augment = Augment(),  # noqa: B008  frozen
+    ) -> None:
         super().__init__()
+        self.augmentation = Augmentation(augment)
         self.encoder = encoder
         self.pool = pool
         self.blocks = nn.ModuleList(blocks)
@@ -103,6 +113,7 @@ class ConvolutionBeside(nn.Module):
     def run(self, x: Tensor, lengths: Tensor | None = None, state: Any = None) -> Outputs:
         """Scores with everything else that a task may need."""
         x, lengths = at_the_door(x, lengths)
+        x = self.augmentation(x)
         encoded = self.encoder(x, lengths, state)
         mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
         recurrent = self.pool(encoded.steps, mask, encoded.last)

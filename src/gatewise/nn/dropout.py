@@ -42,10 +42,11 @@ class SequenceDropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         shape = (x.shape[0], 1, *x.shape[2:]) if self.locked else x.shape
-        if x.device.type == "cpu" and not torch.compiler.is_compiling():
-            return x * _cpu_mask(self.p, shape, x.dtype)
-        # A GPU draws in parallel, and a compiler fuses the drawing with what follows.
-        return x * F.dropout(x.new_ones(shape), self.p) if self.locked else F.dropout(x, self.p)
+        if torch.compiler.is_compiling() or (self.locked and x.device.type != "cpu"):
+            # A compiler fuses the drawing with what follows. Through a mask of its own: the shape function that torch
+            # 2.13 has for dropout's backward is wrong about strides (contiguous, where eager keeps the gradient's).
+            return x * F.dropout(x.new_ones(shape), self.p)
+        return x * _cpu_mask(self.p, shape, x.dtype) if x.device.type == "cpu" else F.dropout(x, self.p)
 
     def extra_repr(self) -> str:
         """The options, for ``repr``."""

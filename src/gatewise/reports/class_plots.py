@@ -103,6 +103,7 @@ def confusion(counts: np.ndarray, *, classes: Sequence[str]) -> "Figure":
         110 + cell * size,
         {
             "xaxis": {**ticks, "title": {"text": "said"}, "side": "top", "tickangle": 0 if size <= 3 else -45},
+            "margin": {"r": 12 if size <= 3 else 60},  # the last of the slanted names
             "yaxis": {**ticks, "title": {"text": "right"}, "autorange": "reversed"},
         },
     )

@@ -247,11 +247,11 @@ def _mistakes(
         )
         for i in worst
     ]
-    first = f"The {len(items)} of {counted(len(wrong), 'mistake')}" if len(wrong) > len(items) else "All mistakes"
+    which = "All mistakes, the surest first"
+    if len(wrong) > len(items):
+        which = f"Of {counted(len(wrong), 'mistake')} the {len(items)} in which the model was surest"
     return page.subsection(
         title,
-        page.paragraph(
-            f"{first} in which the model was surest, with the probabilities it gave. Look for wrong labels, too."
-        ),
+        page.paragraph(f"{which}, with the probabilities it gave. Look for wrong labels, too."),
         drawings(items, report.adapter.inputs),
     )

@@ -59,7 +59,9 @@ def about(measured: Measured) -> str:
     many = counted(len(measured.results.references), "sequence")
     if measured.name == "validation":
         return f"Measured on the validation data, {many}. The best epoch was chosen on them, so this flatters a little."
-    return f"Measured on {measured.name}: {many} that were neither learnt from nor chosen on."
+    if measured.name == "test":
+        return f"Measured on the test data, {many}. They were neither learnt from nor chosen on."
+    return f"Measured on {measured.name}, {many}."
 
 
 def row_name(data: SequenceData, index: int) -> str:

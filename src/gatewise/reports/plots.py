@@ -21,13 +21,13 @@ PANEL_HEIGHT = 150
 SCATTER_POINTS = 2000
 
 
-def _line(steps: np.ndarray, values: np.ndarray, name: str, color: str, **style: Any) -> dict[str, Any]:
+def _line(values: np.ndarray, name: str, color: str, **style: Any) -> dict[str, Any]:
     """One line of a drawing; with few points, or some that stand alone, each is marked."""
     kept = thin(values)
     points = marks(values[kept])
     return {
         "type": "scatter",
-        "x": plain(steps[kept]),
+        "x": kept.tolist(),
         "y": plain(values[kept]),
         "name": label(name),
         "mode": points["mode"],
@@ -47,8 +47,7 @@ def sequence(
         channels: names of the I channels.
         value_range: of the vertical axis, to compare with other drawings; default: that of the values.
     """
-    steps = np.arange(len(values))
-    traces = [_line(steps, values[:, i], channel, PALETTE[i % len(PALETTE)]) for i, channel in enumerate(channels)]
+    traces = [_line(values[:, i], channel, PALETTE[i % len(PALETTE)]) for i, channel in enumerate(channels)]
     return figure(traces, PANEL_HEIGHT, _panel(len(values), value_range))
 
 
@@ -60,14 +59,13 @@ def answers(reference: np.ndarray, prediction: np.ndarray, *, names: Sequence[st
         prediction: ``[T, K]``.
         names: of the K targets.
     """
-    steps = np.arange(len(reference))
     traces = []
     for k, name in enumerate(names):
         color = PALETTE[k % len(PALETTE)]
         what = "" if len(names) == 1 else f" {name}"
         traces += [
-            _line(steps, reference[:, k], f"right{what}", NEUTRAL if len(names) == 1 else color),
-            _line(steps, prediction[:, k], f"said{what}", PALETTE[1] if len(names) == 1 else color, dash="3px,2px"),
+            _line(reference[:, k], f"right{what}", NEUTRAL if len(names) == 1 else color),
+            _line(prediction[:, k], f"said{what}", PALETTE[1] if len(names) == 1 else color, dash="3px,2px"),
         ]
     return figure(traces, PANEL_HEIGHT, _panel(len(reference), None))
 

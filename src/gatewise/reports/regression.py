@@ -44,7 +44,9 @@ def data(report: Report) -> list[Html]:
     """How the targets are spread, and what sequences look like from the lowest target to the highest."""
     values = _values(report)
     spread = {
-        name: [_rows(target) for target in split.targets] for name, split in report.splits.items() if split.targets
+        name: [_rows(target) for target in split.targets]
+        for name, split in report.splits.items()
+        if split.targets is not None
     }
     pictures = [
         page.picture(

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,15 +61,15 @@ class TrainConfig:
 
     __pydantic_config__ = _STRICT
 
-    epochs: Annotated[int, Field(ge=1)] = 60
-    """Passes over the training data."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    """Sequences per step."""
-    lr: Annotated[float, Field(gt=0)] = 3e-3
+    epochs: Annotated[int, Field(ge=0)] = 0
+    """Passes over the training data; 0 for as many as 1,000 steps take, but at least 30."""
+    batch_size: Annotated[int, Field(ge=0)] = 0
+    """Sequences per step; 0 for an eighth of the data, but at least 4 and at most 32."""
+    lr: Annotated[float, Field(gt=0)] = 2e-3
     """Learning rate; with one-cycle its peak."""
     schedule: Literal["one-cycle", "plateau", "constant"] = "one-cycle"
     """One-cycle: up, then down to zero over all epochs. Plateau: a tenth after some epochs without progress."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay (AdamW)."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Gradients longer than this are shortened to it; 0 for never. Recurrent gradients explode now and then."""
@@ -107,7 +107,63 @@ class Config:
     """Layout of the run directory."""
 
 
+# What differs from the defaults above by task and by recipe. A file's settings win over these, options over both.
+TASK_SETTINGS: dict[str, dict[str, Any]] = {
+    "classification": {"loss.label_smoothing": 0.1, "model.augment.noise": 0.1, "model.augment.scale": 0.1},
+    "regression": {},
+}
+RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
+    # The founding architecture is trained as its document says: Adam at a constant rate, nothing added.
+    "bilstm": {
+        "loss.label_smoothing": 0.0,
+        "model.augment.noise": 0.0,
+        "model.augment.scale": 0.0,
+        "train.lr": 5e-4,
+        "train.schedule": "constant",
+        "train.weight_decay": 0.0,
+        "train.epochs": 60,
+        "train.batch_size": 32,
+    },
+}
+
 Plain = dict[str, Any]
+
+
+def settle(config: TrainConfig, sequences: int) -> TrainConfig:
+    """The same with epochs and batch size as numbers, for so many training sequences.
+
+    >>> settled = settle(TrainConfig(), 216)
+    >>> settled.batch_size, settled.epochs
+    (27, 125)
+    """
+    batch_size = config.batch_size or min(32, max(4, sequences // 8))
+    steps_per_epoch = max(1, -(-sequences // batch_size))
+    epochs = config.epochs or max(30, -(-1000 // steps_per_epoch))
+    return replace(config, epochs=epochs, batch_size=batch_size)
+
+
+def with_defaults(plain: Mapping[str, Any]) -> Plain:
+    """Settings with those of their task and recipe put under them."""
+    task = plain.get("task")
+    model = plain.get("model")
+    recipe = model.get("recipe") if isinstance(model, Mapping) else None
+    settings: Plain = {}
+    for table, name in ((TASK_SETTINGS, task), (RECIPE_SETTINGS, recipe)):
+        settings = merge(settings, table.get(name, {}) if isinstance(name, str) else {})
+    return overlay(settings, plain)
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
+    """Nested settings with others laid over them.
+
+    >>> overlay({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    {'a': {'b': 3, 'c': 2}}
+    """
+    merged = dict(below)
+    for name, value in above.items():
+        under = merged.get(name)
+        merged[name] = overlay(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def to_plain(config: Config) -> Plain:

@@ -22,7 +22,7 @@ from safetensors.torch import save
 from gatewise.data.adapter import SequenceAdapter, adapter_from_json
 from gatewise.errors import ConfigError, DataError, RunError
 from gatewise.training.checkpoint import Tensors, read_tensors
-from gatewise.training.config import FORMAT, Config, from_plain, read_toml, to_plain
+from gatewise.training.config import FORMAT, Config, Plain, from_plain, read_toml, to_plain
 from gatewise.training.files import write_atomic
 
 NAMES = (
@@ -100,9 +100,17 @@ class RunDirectory:
         Raises:
             RunError: there is no run here, or its format is unknown.
         """
+        return from_plain(self.read_plain(), source=str(self.file("config.toml")))
+
+    def read_plain(self) -> Plain:
+        """The settings of the run as written.
+
+        Raises:
+            RunError: there is no run here, or its format is unknown.
+        """
         plain = self._plain_config()
         plain.pop("versions", None)
-        return from_plain(plain, source=str(self.file("config.toml")))
+        return plain
 
     def versions(self) -> dict[str, str]:
         """Versions that the run was trained with."""
@@ -186,8 +194,8 @@ class RunDirectory:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def check_resumable(directory: RunDirectory, config: Config) -> Config:
-    """The settings to resume with: the run's own, which those given now must equal where it matters.
+def check_resumable(directory: RunDirectory, config: Config) -> None:
+    """Refuses settings that are not those of the run: it would no longer be one training.
 
     Where it runs (device, threads) and how often it saves may change.
 
@@ -201,14 +209,12 @@ def check_resumable(directory: RunDirectory, config: Config) -> Config:
         threads=config.train.threads,
         save_minutes=config.train.save_minutes,
     )
-    before = replace(before, train=train)
-    different = list(_differences(to_plain(before), to_plain(config)))
+    different = _differences(to_plain(replace(before, train=train)), to_plain(config))
     if different:
         raise ConfigError(
             f"{directory.path}: expected the settings of the run that is resumed, got others: {'; '.join(different)}. "
             "Leave them out, or start anew with --overwrite."
         )
-    return before
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
