@@ -4,8 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewise import data, kernels, nn
-    from gatewise.models import recipes
+    from gatewise import data, kernels, nn, samples
     from gatewise.api import Run, cross_validate, load, train
     from gatewise.cell import Cell
     from gatewise.errors import (
@@ -13,13 +12,14 @@ if TYPE_CHECKING:
         DataError,
         GatewiseError,
         KernelUnavailable,
-        MissingExtraError,
         OptionError,
         RunError,
         ShapeError,
     )
     from gatewise.kernels import use_kernel
+    from gatewise.models import recipes
     from gatewise.nn import LSTM, LSTMCell, from_torch, to_torch
+    from gatewise.nn.augmentation import Augment
     from gatewise.nn.norm import SequenceBatchNorm
     from gatewise.training.fit import InterruptedTraining
     from gatewise.types import State
@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 
 # Public name -> where it lives. Resolved when first used (PEP 562), so that `import gatewise` costs little.
 _HOMES = {
+    "Augment": "gatewise.nn.augmentation",
     "Cell": "gatewise.cell",
     "ConfigError": "gatewise.errors",
     "DataError": "gatewise.errors",
@@ -36,7 +37,6 @@ _HOMES = {
     "KernelUnavailable": "gatewise.errors",
     "LSTM": "gatewise.nn",
     "LSTMCell": "gatewise.nn",
-    "MissingExtraError": "gatewise.errors",
     "OptionError": "gatewise.errors",
     "Run": "gatewise.api",
     "RunError": "gatewise.errors",
@@ -50,6 +50,7 @@ _HOMES = {
     "load": "gatewise.api",
     "nn": "",
     "recipes": "gatewise.models",
+    "samples": "",
     "to_torch": "gatewise.nn",
     "train": "gatewise.api",
     "use_kernel": "gatewise.kernels",

@@ -7,7 +7,7 @@
     ├── ConfigError(ValueError)            settings that contradict each other or do not exist; all of them at once
     ├── RunError(RuntimeError)             a run directory is missing, in the way, or damaged
     ├── KernelUnavailable(RuntimeError)    a kernel asked for by name cannot serve; says why
-    └── MissingExtraError(ImportError)     an optional part is not installed; prints the install line
+    └── InterruptedTraining                Ctrl-C while training; everything is saved (gatewise.training.fit)
 
 A message reads ``<Who>: expected <what>, got <what>. <What to do.>`` and fits on one line. To catch them all:
 
@@ -47,10 +47,6 @@ class RunError(GatewiseError, RuntimeError):
 
 class KernelUnavailable(GatewiseError, RuntimeError):  # noqa: N818  an established name: it reads as a state, not a fault
     """A kernel that was asked for by name cannot serve this request."""
-
-
-class MissingExtraError(GatewiseError, ImportError):
-    """An optional part of gatewise is not installed."""
 
 
 def did_you_mean(given: str, offered: Iterable[str]) -> str:

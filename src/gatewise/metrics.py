@@ -35,10 +35,9 @@ def auroc(probabilities: Sequence[float], references: Sequence[int]) -> float:
     """
     from torchmetrics.functional.classification import binary_auroc
 
-    actual = torch.tensor(references)
-    if len(actual.unique()) < 2:
+    if len(set(references)) < 2:
         return float("nan")
-    return float(binary_auroc(torch.tensor(probabilities, dtype=torch.float64), actual))
+    return float(binary_auroc(torch.tensor(probabilities, dtype=torch.float64), torch.tensor(references)))
 
 
 def mse(predictions: np.ndarray, references: np.ndarray) -> float:

@@ -80,7 +80,8 @@ class Outputs(NamedTuple):
     encoded: Tensor | None = None
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True)
+class Loss:
     """A summed loss and how many targets it was summed over: means over ragged batches are then exact.
 
     ``count`` may be fractional: class weights count an example by its weight.

@@ -4,9 +4,9 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from tables import write_wide
 
 from gatewise.cli import main as cli
+from tables import write_wide
 
 
 @dataclass(frozen=True)

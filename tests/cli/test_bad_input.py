@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from tables import QUICK, write_long, write_wide
 
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import polars
 import pytest
+
 from tables import QUICK, write_long, write_wide
 
 
@@ -139,6 +140,21 @@ def test_fine_tuning(gatewise, trained, tmp_path):
     )
     assert answer.code == 0
     assert "had no fitting weights for model.head" in answer.err
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_learning_from_everything(gatewise, tmp_path, tested):
+    data, run = write_wide(tmp_path / "a.csv"), tmp_path / "run"
+    words = ["--data", data, "--target", "label", "--out", run, "--set", "data.valid_fraction=0", *QUICK]
+    answer = gatewise("train", "classification", *words, *(("--test", data) if tested else ()))
+    assert answer.code == 0, answer.err
+    assert set(json.loads((run / "results.json").read_text())) == {
+        "best_epoch",
+        "epochs",
+        *(["test"] if tested else []),
+    }
+    assert (run / "report.html").exists()
+    assert gatewise("predict", run, "--data", data).code == 0
 
 
 def test_threshold_auto(gatewise, tmp_path):

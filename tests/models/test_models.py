@@ -81,9 +81,7 @@ def test_full_graph(recipe):
 
 
 def test_state_carries_a_causal_model_on():
-    model = lstm(
-        2, 3, bidirectional=False, hidden_sizes=(5, 4), pool="none", stem_channels=0
-    ).eval()
+    model = lstm(2, 3, bidirectional=False, hidden_sizes=(5, 4), pool="none", stem_channels=0).eval()
     x = torch.randn(2, 10, 2)
     whole = model.run(x)
     first = model.run(x[:, :6])

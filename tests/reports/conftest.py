@@ -241,7 +241,7 @@ def several_per_step() -> Report:
 
 
 @pytest.fixture
-def every_report(  # noqa: PLR0917
+def every_report(
     vowels,
     two_classes,
     many_classes,

@@ -112,14 +112,14 @@ def test_losses_by_name(error):
 def test_targets_of_the_wrong_kind():
     _, _, labels, _ = make("labels")
     _, _, values, _ = make("one value")
-    with pytest.raises(ConfigError, match="got numbers. Train a regression"):
+    with pytest.raises(ConfigError, match=r"got numbers\. Train a regression"):
         TASKS["classification"](LossConfig(), values)
-    with pytest.raises(ConfigError, match="got class labels. Train a classification"):
+    with pytest.raises(ConfigError, match=r"got class labels\. Train a classification"):
         TASKS["regression"](LossConfig(), labels)
 
 
 def test_pool_none_needs_answers_per_step():
     for kind in ("labels", "one value"):
         task, _, _, _ = make(kind)
-        with pytest.raises(ConfigError, match='expected a pool.*got "none"'):
+        with pytest.raises(ConfigError, match=r'expected a pool.*got "none"'):
             task.build(ModelConfig(pool="none"))

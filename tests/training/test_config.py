@@ -58,6 +58,7 @@ def test_three_mistakes_are_told_together():
         ({"task": "classification", "model": {"cell": {"peepole": True}}}, 'Did you mean "peephole"'),
         ({"task": "classification", "data": {"fold": 6, "folds": 5}}, "data.fold: expected 1 to data.folds, got 6"),
         ({"task": "classification", "trian": {}}, 'trian: no such setting. Did you mean "train"'),
+        ({"task": "classification", "data": {"valid_fraction": 0}, "threshold": "auto"}, "needs validation data"),
         ({}, "task: not given"),
     ],
 )

@@ -1,7 +1,7 @@
 """What a Python user holds: `train`, `cross_validate`, `load` and `Run`."""
 
-from gatewise.api.cross_validate import CrossValidation, cross_validate
+from gatewise.api.folds import CrossValidation, cross_validate
 from gatewise.api.run import Run, load
-from gatewise.api.train import train
+from gatewise.api.training import train
 
 __all__ = ["CrossValidation", "Run", "cross_validate", "load", "train"]

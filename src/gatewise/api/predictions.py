@@ -43,7 +43,7 @@ def _labels(labels: Labels, data: SequenceData, results: Results) -> dict[str, l
 
 def _values(values: Values, data: SequenceData, results: Results) -> dict[str, list[Any]]:
     answers = [prediction.value for prediction in results.predictions]
-    rows = [(row, None, answer) for row, answer in enumerate(answers)]
+    rows = [(row, 0, answer) for row, answer in enumerate(answers)]
     if values.per_step:
         rows = [(row, step, part) for row, answer in enumerate(answers) for step, part in enumerate(answer)]
     several = len(values.names) > 1

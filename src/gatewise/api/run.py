@@ -81,7 +81,7 @@ class Run:
     @cached_property
     def model(self) -> nn.Module:
         """The model with its best weights, in evaluation mode: ``model(x, lengths=None) -> scores``."""
-        return self._batch_model.model  # type: ignore[no-any-return, union-attr]
+        return self._batch_model.get_submodule("model")
 
     @cached_property
     def _batch_model(self) -> nn.Module:
@@ -192,7 +192,7 @@ class Run:
             RunError: the run's data were given in Python and cannot be read again.
         """
         prepared = self._prepared_again()
-        sets = {"validation": prepared.valid_data}
+        sets = {"validation": prepared.valid_data} if prepared.valid else {}
         if self.config.data.test is not None:
             sets["test"] = self.read(self.config.data.test, require_target=True)
         if data is not None:
@@ -229,7 +229,7 @@ class Run:
                 "Its report was written when it was trained."
             )
         options = read_options(self.config)
-        data = read_required(self.config.data.train, None, options, "data")
+        data = read_required(self.config.data.train, None, options)
         return prepare(data, read_optional(self.config.data.valid, options), self.config)
 
     def finish(
@@ -238,7 +238,7 @@ class Run:
         """Chooses the threshold if asked for, measures, writes results and report."""
         if self.config.threshold != 0.5:
             self._set_threshold(prepared)
-        measured = [self._measure("validation", prepared.valid_data)]
+        measured = [self._measure("validation", prepared.valid_data)] if prepared.valid else []
         if test_data is not None and test_data.targets is not None:
             measured.append(self._measure("test", test_data))
         best = max((line["epoch"] for line in self.history if line["best"]), default=0)
@@ -268,13 +268,19 @@ def read_options(config: Config) -> ReadOptions:
     )
 
 
-def read_required(data: Any, targets: Any, options: ReadOptions, what: str) -> SequenceData:
+def read_required(data: Any, targets: Any, options: ReadOptions) -> SequenceData:
+    """Data with targets, in any form that :func:`train` takes.
+
+    Raises:
+        DataError: there are none.
+    """
     if data is None:
-        raise DataError(f"{what}: expected a file to learn from, got none. Name it with --data.")
+        raise DataError("data: expected a file to learn from, got none. Name it with --data.")
     return from_python(data, targets, options, require_target=True)
 
 
 def read_optional(data: Any, options: ReadOptions) -> SequenceData | None:
+    """Data with targets, or None where none are given."""
     return None if data is None else from_python(data, None, options, require_target=True)
 
 
@@ -293,4 +299,5 @@ def _kept_lengths(data: SequenceData, config: Config) -> Sequence[int]:
 def _device_in_words() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"

@@ -19,7 +19,7 @@ from gatewise.cli.common import (
 
 def data(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Sequences.", show_default=False)],
-    id: IdOption = None,  # noqa: A002  the option's name
+    id: IdOption = None,
     time: TimeOption = None,
     features: FeaturesOption = None,
     target: TargetOption = None,

@@ -20,8 +20,8 @@ def evaluate(
 
     Example: `gatewise evaluate runs/vowels --data test.ts --json`
     """
-    import gatewise.cli.common as common
     from gatewise.api import load
+    from gatewise.cli import common
     from gatewise.training.evaluate import measure
 
     with common.threads(threads):

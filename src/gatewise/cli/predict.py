@@ -23,9 +23,9 @@ def predict(
 
     Example: `gatewise predict runs/vowels --data new.csv --out predictions.csv`
     """
-    import gatewise.cli.common as common
     from gatewise.api import load
     from gatewise.api.predictions import check_target, to_csv, write
+    from gatewise.cli import common
 
     if out is not None:
         check_target(out, overwrite=overwrite)

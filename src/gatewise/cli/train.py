@@ -23,7 +23,7 @@ from gatewise.cli.common import (
 )
 
 
-def train(  # noqa: PLR0917  a command line has as many options as its users need
+def train(
     task: Annotated[
         str | None, typer.Argument(metavar="TASK", help="classification or regression.", show_default=False)
     ] = None,
@@ -39,7 +39,7 @@ def train(  # noqa: PLR0917  a command line has as many options as its users nee
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    id: IdOption = None,  # noqa: A002  the option's name
+    id: IdOption = None,
     time: TimeOption = None,
     features: FeaturesOption = None,
     target: TargetOption = None,
@@ -54,7 +54,7 @@ def train(  # noqa: PLR0917  a command line has as many options as its users nee
     class_weights: Annotated[str | None, typer.Option(help="none or balanced.")] = None,
     threshold: Annotated[str | None, typer.Option(help="Two classes: 0 to 1, or auto.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="C.toml", help="Settings from a file; options win.")] = None,
-    set: Annotated[  # noqa: A002
+    set: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, e.g. model.dropout=0.2.")
     ] = None,
     init: Annotated[Path | None, typer.Option(metavar="RUN", help="Start from another run's weights.")] = None,
@@ -114,8 +114,8 @@ def train(  # noqa: PLR0917  a command line has as many options as its users nee
 
 
 def _run(*, out: Path | None, resume: bool, quiet: bool, settings: dict[str, Any], **rest: Any) -> None:
-    from gatewise.api import train as train_run
     from gatewise.api import cross_validate
+    from gatewise.api import train as train_run
     from gatewise.errors import ConfigError
     from gatewise.training.fit import InterruptedTraining
 

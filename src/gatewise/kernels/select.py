@@ -79,11 +79,14 @@ def record_kernels() -> Iterator[list[str]]:
         _record.reset(token)
 
 
-# A graph cannot read context variables: the choice is made while compiling.
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _name_in_force(name: str) -> str:
     forced = _forced.get()
     return name if forced == "auto" else forced
+
+
+# A graph cannot read context variables: the choice is made while compiling. This is all that
+# torch.compiler.assume_constant_result does, after importing the compiler, which takes longer than torch itself.
+_name_in_force._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def select(request: Request, name: str = "auto") -> Kernel:

@@ -91,4 +91,4 @@ def build(config: ModelConfig, input_size: int, num_classes: int) -> nn.Module:
         for option in fields(config)
         if option.name != "recipe" and getattr(config, option.name) is not None
     }
-    return RECIPES[config.recipe](input_size, num_classes, **options)  # type: ignore[operator, no-any-return]
+    return RECIPES[config.recipe](input_size, num_classes, **options)

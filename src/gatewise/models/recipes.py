@@ -1,9 +1,11 @@
 """Named models with sizes: plain functions from ``[B, T, input_size]`` to scores ``[B, num_classes]``.
 
 Every size is free; the defaults are what was found to work. Each returns a model that is called as
-``model(x, lengths=None)`` and gives scores before the softmax. ``num_classes`` is the number of scores: for a regression
-the number of values.
+``model(x, lengths=None)`` and gives scores before the softmax. ``num_classes`` is the number of scores: for a
+regression the number of values.
 """
+
+from collections.abc import Callable
 
 from torch import nn
 
@@ -194,4 +196,4 @@ def lstm_fcn(
     return ConvolutionBeside(body, make_pool(pool, body.output_size), blocks, head, augment=augment)
 
 
-RECIPES = {"lstm": lstm, "bilstm": bilstm, "lstm-fcn": lstm_fcn}
+RECIPES: dict[str, Callable[..., nn.Module]] = {"lstm": lstm, "bilstm": bilstm, "lstm-fcn": lstm_fcn}

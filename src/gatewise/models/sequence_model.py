@@ -120,10 +120,8 @@ class ConvolutionBeside(nn.Module):
         y, left = x, lengths
         for block in self.blocks:
             y, left = block(y, left)
-        if left is None:
-            local = y.mean(1)
-        else:  # padded steps are zero: their sum is that of the real ones
-            local = y.sum(1) / left.clamp(min=1)[:, None]
+        # Padded steps are zero: the sum over all steps is that over the real ones.
+        local = y.mean(1) if left is None else y.sum(1) / left.clamp(min=1)[:, None]
         scores = self.head(torch.cat([recurrent, local], 1))
         return Outputs(scores, every_length(x, lengths), encoded.state, encoded.steps)
 

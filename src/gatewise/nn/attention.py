@@ -68,7 +68,7 @@ class AttentionPool(nn.Module):
 
     def weights(self, steps: Tensor, mask: Tensor | None) -> Tensor:
         """``[B, T]``: what share each step has; zero in the padding."""
-        scores = self.score(torch.tanh(self.projection(steps))).squeeze(-1)
+        scores: Tensor = self.score(torch.tanh(self.projection(steps))).squeeze(-1)
         if mask is None:
             return scores.softmax(1)
         # The lowest finite number, not -inf: a row without real steps must not become 0/0.

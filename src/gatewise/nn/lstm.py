@@ -75,7 +75,7 @@ class LSTM(nn.Module):
         Graves & Schmidhuber 2005 (bidirectional); Sak, Senior & Beaufays 2014 (projection); each variant on ``Cell``.
     """
 
-    def __init__(  # noqa: PLR0917  torch's own signature
+    def __init__(
         self,
         input_size: int,
         hidden_size: int,

@@ -69,10 +69,7 @@ class SequenceBatchNorm(nn.Module):
             )
         if self.training:
             self._check_count(x, mask)
-        if mask is None or not self.training:
-            y = self._dense(x)
-        else:
-            y = self._masked(x, mask)
+        y = self._dense(x) if mask is None or not self.training else self._masked(x, mask)
         if mask is not None:
             y = y.masked_fill(~mask[..., None], 0.0)
         return self.dropout(y)  # type: ignore[no-any-return]

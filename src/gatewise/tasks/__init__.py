@@ -1,5 +1,7 @@
 """The tasks, spelled out: a name, the function that makes the task, the function that fits its adapter."""
 
+from collections.abc import Callable
+
 from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.dataset import SequenceData
 from gatewise.data.scaling import Scaler
@@ -9,7 +11,8 @@ from gatewise.tasks.regression import regression
 from gatewise.tasks.task import LossConfig, Task
 
 TASKS = {"classification": classification, "regression": regression}
-TARGETS = {"classification": Labels.fit, "regression": Values.fit}
+# How each task measures its targets.
+TARGETS: dict[str, Callable[[SequenceData], Labels | Values]] = {"classification": Labels.fit, "regression": Values.fit}
 
 
 def fit_adapter(
@@ -20,7 +23,9 @@ def fit_adapter(
     Args:
         task: its name.
         data: training data only.
-        scale, missing, length: as in :class:`gatewise.data.scaling.Scaler`.
+        scale: ``"channel"``, ``"sequence"`` or ``"none"``, as in :class:`gatewise.data.scaling.Scaler`.
+        missing: ``"mean"``, ``"previous"`` or ``"indicator"``, likewise.
+        length: steps to cut or pad every sequence to, or None.
 
     Returns:
         What a model of this task needs to know of its data.

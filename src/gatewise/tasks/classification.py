@@ -1,5 +1,7 @@
 """One class per sequence."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import nn
 
@@ -61,13 +63,13 @@ def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
     )
 
 
-def _metrics(labels: Labels):  # type: ignore[no-untyped-def]
+def _metrics(labels: Labels) -> dict[str, Callable[[Results], float]]:
     number = {label: k for k, label in enumerate(labels.classes)}
 
-    def of_numbers(metric):  # type: ignore[no-untyped-def]
+    def of_numbers(metric: Callable[[Sequence[int], Sequence[int], int], float]) -> Callable[[Results], float]:
         def measure(results: Results) -> float:
             predicted = [number[prediction.value] for prediction in results.predictions]
-            return metric(predicted, [number[label] for label in results.references], len(number))  # type: ignore[no-any-return]
+            return metric(predicted, [number[label] for label in results.references], len(number))
 
         return measure
 

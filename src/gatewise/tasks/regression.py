@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from gatewise import losses, metrics
 from gatewise.data.adapter import SequenceAdapter
@@ -72,7 +72,7 @@ def regression(config: LossConfig, adapter: SequenceAdapter) -> Task:
     )
 
 
-def _answers(values: Values, scaled, lengths) -> list[object]:  # type: ignore[no-untyped-def]
+def _answers(values: Values, scaled: Tensor, lengths: Tensor) -> list[object]:
     """A number, ``[K]`` or ``[T][K]`` a row, in the units of the data; a single target needs no list."""
     decoded = values.decode(scaled.double().cpu().numpy())  # [B, K] or [B, T, K]
     if len(values.names) == 1:

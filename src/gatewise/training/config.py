@@ -47,8 +47,9 @@ class DataConfig:
     """Cut or pad every sequence to so many steps; none keeps their lengths (padding is then ignored)."""
     split: Literal["auto", "stratified", "group", "time", "random"] = "auto"
     """How the validation part is taken; auto: by group where one is given, else stratified by label, else random."""
-    valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the training data to choose the best epoch on, where no file is given for it."""
+    valid_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of the training data to choose the best epoch on, where no file is given for it; 0 learns from all data
+    and keeps the last weights."""
     folds: Annotated[int, Field(ge=2)] | None = None
     """Cross-validation: into how many parts the data are cut."""
     fold: Annotated[int, Field(ge=1)] | None = None
@@ -209,9 +210,23 @@ def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
             )
         if config.data.fold is not None and config.data.fold > (config.data.folds or 0):
             problems.append(f"data.fold: expected 1 to data.folds, got {config.data.fold}.")
+        problems += _without_validation(config)
         if not problems:
             return config
     raise ConfigError(f"{source}: {_count(problems)}: {'; '.join(problems)}")
+
+
+def _without_validation(config: Config) -> list[str]:
+    """Settings that need validation data where there are none."""
+    data, train = config.data, config.train
+    if data.valid_fraction > 0 or data.valid is not None or data.folds is not None:
+        return []
+    needing = {
+        "train.patience": train.patience > 0,
+        'train.schedule = "plateau"': train.schedule == "plateau",
+        'threshold = "auto"': config.threshold == "auto",
+    }
+    return [f"{name}: needs validation data, and data.valid_fraction is 0." for name, set_ in needing.items() if set_]
 
 
 def _count(problems: list[str]) -> str:

@@ -1,5 +1,7 @@
 """Predictions, loss and metrics of a data set."""
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,12 +66,11 @@ def run_model(
     )
 
 
-def _gather(predictions, references, mine, total, count):  # type: ignore[no-untyped-def]
-    """The parts of all processes, one after another."""
+def _gather(*mine: Any) -> list[Any]:
+    """What each process has of each thing, added: lists one after another, numbers summed."""
     parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, (predictions, references, mine, total, count))
-    joined = [sum((part[k] for part in parts), []) for k in range(3)]
-    return *joined, sum(part[3] for part in parts), sum(part[4] for part in parts)
+    torch.distributed.all_gather_object(parts, mine)
+    return [functools.reduce(operator.add, things) for things in zip(*parts, strict=True)]
 
 
 def measure(task: Task, results: Results) -> dict[str, float]:

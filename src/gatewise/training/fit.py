@@ -101,7 +101,7 @@ def fit(
         task: what is learnt.
         model: as ``task.build`` made it.
         train: examples to learn from.
-        valid: examples to choose the best epoch on.
+        valid: examples to choose the best epoch on; where there are none, the last weights are kept.
         config: how.
         fabric: launched; device, precision, processes.
         state_file: where the state is kept; if it exists, the training goes on from it.
@@ -124,7 +124,7 @@ def fit(
 class _Loop:
     """The objects that one training needs together."""
 
-    def __init__(  # noqa: PLR0917  a private bundle
+    def __init__(
         self,
         task: Task,
         model: nn.Module,
@@ -207,16 +207,19 @@ class _Loop:
     def end_epoch(self, started: float) -> None:
         """Measures, keeps the best, writes down."""
         progress, monitor = self.progress, self.task.monitor
-        results = run_model(
-            self.task, self.model, self.valid, fabric=self.fabric, batch_size=2 * self.config.batch_size
-        )
-        valid = measure(self.task, results)
+        valid: dict[str, float] = {}
+        if self.valid:
+            results = run_model(
+                self.task, self.model, self.valid, fabric=self.fabric, batch_size=2 * self.config.batch_size
+            )
+            valid = measure(self.task, results)
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(valid[monitor.metric])
-        better = is_better(valid[monitor.metric], valid["loss"], progress, monitor.mode)
+        # Where nothing chooses, the last weights are kept.
+        better = not valid or is_better(valid[monitor.metric], valid["loss"], progress, monitor.mode)
         if better:
-            progress.best, progress.best_loss = valid[monitor.metric], valid["loss"]
+            progress.best, progress.best_loss = valid.get(monitor.metric), valid.get("loss")
             progress.best_epoch = progress.epoch + 1
             self.best = cpu_state(self.raw_model)
             if self.fabric.is_global_zero:
@@ -226,7 +229,7 @@ class _Loop:
         progress.batch, progress.total, progress.count = 0, 0.0, 0.0
         stale = progress.epoch - progress.best_epoch
         progress.done = progress.epoch >= self.config.epochs or 0 < self.config.patience <= stale
-        # The line first: a state that is ahead of its metrics could never be mended, the other way round it is cut back.
+        # The line first: metrics that are ahead of the state are cut back, the other way round one would be lost.
         self.watcher.on_epoch(
             Epoch(progress.epoch, progress.step, lr, train_loss, valid, better, time.monotonic() - started)
         )

@@ -56,7 +56,7 @@ def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> P
         data = replace(data, classes=whole.classes)
     if valid is None:
         chosen, held_out = split_indices(data, config)
-        notes = split_notes(data, chosen, held_out)
+        notes = split_notes(data, chosen, held_out) if len(held_out) else []
         data, valid = data.subset(chosen), data.subset(held_out)
     elif config.data.folds is not None:
         raise ConfigError("data.folds: expected no validation file beside it, got one. Leave out one of the two.")
@@ -74,6 +74,8 @@ def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> P
 def split_indices(data: SequenceData, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Positions to learn from and to choose on: a pure function of the data and the settings."""
     way = _way(data, config.data)
+    if config.data.valid_fraction == 0 and config.data.folds is None:
+        return np.arange(len(data)), np.arange(0)
     if config.data.folds is not None:
         return folds(data, config.data.folds, by=way, seed=config.train.seed)[(config.data.fold or 1) - 1]
     return split(data, fraction=config.data.valid_fraction, by=way, seed=config.train.seed)

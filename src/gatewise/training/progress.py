@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, ProgressColumn, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.progress import Task as BarTask
-from rich.progress import TimeRemainingColumn
 from rich.text import Text
 
 from gatewise.training.checkpoint import Progress
@@ -102,7 +102,7 @@ class LiveBar(Silent):
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Shows the metric, and leaves a line of a best epoch."""
-        if epoch.best:
+        if epoch.best and epoch.valid:
             self.bar.update(self.id, best=f"best {self.metric} {epoch.valid[self.metric]:.4f} (epoch {epoch.epoch})")
         self.bar.update(self.id, epoch=min(epoch.epoch + 1, self.epochs))
 
@@ -121,11 +121,11 @@ class _Speed(ProgressColumn):
 
 def epoch_line(epoch: Epoch, epochs: int, metric: str) -> str:
     """One epoch in a line."""
-    star = "  best" if epoch.best else ""
-    return (
-        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  loss {epoch.train_loss:.4f}  "
-        f"valid loss {epoch.valid['loss']:.4f}  {metric} {epoch.valid[metric]:.4f}  {epoch.seconds:.1f} s{star}"
-    )
+    parts = [f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}", f"loss {epoch.train_loss:.4f}"]
+    if epoch.valid:
+        parts += [f"valid loss {epoch.valid['loss']:.4f}", f"{metric} {epoch.valid[metric]:.4f}"]
+    parts.append(f"{epoch.seconds:.1f} s")
+    return "  ".join(parts) + ("  best" if epoch.best and epoch.valid else "")
 
 
 def make_watcher(metric: str, *, show: bool, console: Console | None = None) -> Silent:

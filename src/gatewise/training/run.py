@@ -80,8 +80,7 @@ class RunDirectory:
 
     def write_config(self, config: Config) -> None:
         """Writes the resolved settings and the versions they were used with."""
-        import lightning_fabric
-        import polars
+        from importlib.metadata import version
 
         from gatewise import __version__
 
@@ -89,8 +88,8 @@ class RunDirectory:
             "gatewise": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "lightning_fabric": lightning_fabric.__version__,
-            "polars": polars.__version__,
+            "lightning_fabric": version("lightning-fabric"),
+            "polars": version("polars"),
         }
         write_atomic(self.file("config.toml"), tomli_w.dumps({**to_plain(config), "versions": versions}))
 

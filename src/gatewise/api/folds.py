@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gatewise.api.run import Run
-from gatewise.api.train import new_directory, train
+from gatewise.api.training import new_directory, train
 from gatewise.errors import ConfigError
 from gatewise.training.files import write_atomic
 
@@ -62,8 +62,13 @@ def cross_validate(
         settings: as in :func:`gatewise.train`.
         resume: go on where a fold is missing or not finished.
         overwrite: replace the runs of all folds.
-        data, targets, test, config, init, progress: as in :func:`gatewise.train`.
+        data: as in :func:`gatewise.train`.
+        targets: as in :func:`gatewise.train`.
         valid: must be None: each fold chooses its best epoch on its own part.
+        test: as in :func:`gatewise.train`.
+        config: as in :func:`gatewise.train`.
+        init: as in :func:`gatewise.train`.
+        progress: as in :func:`gatewise.train`.
 
     Returns:
         All runs. The measured part is also the one that chose the best epoch: a slightly hopeful estimate, which a

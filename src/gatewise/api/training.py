@@ -96,7 +96,7 @@ def train(
 
     # Everything that can be wrong is found before the first file is written.
     options = read_options(chosen)
-    train_data = read_required(chosen.data.train if data is None else data, targets, options, "data")
+    train_data = read_required(chosen.data.train if data is None else data, targets, options)
     valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
     test_data = read_optional(test if test is not None else chosen.data.test, options)
     prepared = prepare(train_data, valid_data, chosen)
@@ -190,6 +190,7 @@ def _config(
 
 
 def new_directory(task: str) -> Path:
+    """Where a run goes that nobody gave a place: ``runs/<task>-<time>``."""
     return Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 

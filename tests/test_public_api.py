@@ -1,0 +1,63 @@
+"""The public names: exact, sorted, documented."""
+
+import inspect
+
+import pytest
+
+import gatewise
+
+PUBLIC = [
+    "Augment",
+    "Cell",
+    "ConfigError",
+    "DataError",
+    "GatewiseError",
+    "InterruptedTraining",
+    "KernelUnavailable",
+    "LSTM",
+    "LSTMCell",
+    "OptionError",
+    "Run",
+    "RunError",
+    "SequenceBatchNorm",
+    "ShapeError",
+    "State",
+    "cross_validate",
+    "data",
+    "from_torch",
+    "kernels",
+    "load",
+    "nn",
+    "recipes",
+    "samples",
+    "to_torch",
+    "train",
+    "use_kernel",
+]
+
+
+def test_names_are_exact_and_sorted():
+    assert gatewise.__all__ == PUBLIC
+    assert dir(gatewise) == PUBLIC
+    assert sorted(PUBLIC) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_is_there_and_documented(name):
+    value = getattr(gatewise, name)
+    assert inspect.getdoc(value)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert value.__name__ == name
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match='has no attribute "LSMT"'):
+        _ = gatewise.LSMT
+
+
+def test_recipes_are_functions_of_the_library():
+    for recipe in ("lstm", "bilstm", "lstm_fcn"):
+        parameters = inspect.signature(getattr(gatewise.recipes, recipe)).parameters
+        assert list(parameters)[:2] == ["input_size", "num_classes"]
+        assert all(p.kind is p.KEYWORD_ONLY for p in list(parameters.values())[2:])
+        assert all(name in getattr(gatewise.recipes, recipe).__doc__ for name in parameters)
