@@ -3,6 +3,9 @@ import torch
 
 from gatewise.kernels import contract
 
+# Small tensors everywhere: a second thread gains nothing, and on a busy machine waiting for it takes most of the time.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def _seeded():

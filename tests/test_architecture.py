@@ -134,7 +134,7 @@ def test_layers_and_recipes_need_only_torch_numpy_and_safetensors():
 
 
 def test_import_is_quick():
-    """Under a second beyond torch, in imports alone: counted as modules, since a shared machine's clock proves little."""
+    """Under a second beyond torch: counted in modules, since the clock of a shared machine proves little."""
     code = "import sys, torch; a = set(sys.modules); import gatewise; print(len(set(sys.modules) - a))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert int(done.stdout) < 10

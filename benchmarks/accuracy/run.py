@@ -48,6 +48,19 @@ EXPERIMENTS = {
     "gunpoint": ucr("GunPoint", "ts.xz", "100.0 LSTM-FCN (titu1994/LSTM-FCN)", ALL),
     "italypowerdemand": ucr("ItalyPowerDemand", "ts.xz", "96.2 LSTM-FCN (titu1994/LSTM-FCN)", ALL),
     "basicmotions": ucr("uea_BasicMotions", "ts.xz", "95.0 MLSTM-FCN (as tabled in the TapNet paper)", ALL),
+    # Chosen on the validation part: long kernels with strides before the LSTM, which then reads 125 steps.
+    "forda-best": ucr(
+        "FordA",
+        "tsv.xz",
+        FORDA,
+        {
+            "model.stem_channels": [64, 64],
+            "model.stem_kernel_sizes": [31, 15],
+            "model.stem_strides": [2, 2],
+            "model.pool": "mean",
+            "train.epochs": 25,
+        },
+    ),
     # The founding document: Adam at a constant 5e-4, 512 steps, dropout 0.5, the last state.
     "forda-bilstm": ucr("FordA", "tsv.xz", FORDA, {"model.recipe": "bilstm", "data.length": 512}),
 }

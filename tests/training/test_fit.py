@@ -102,7 +102,7 @@ def test_one_step_is_adam_on_the_mean_loss(tmp_path):
     """The loop's first step against the same written out with torch alone."""
     config = TrainConfig(epochs=1, batch_size=16, schedule="constant", lr=0.01, clip_norm=0.0, weight_decay=0.0)
     # No convolution: Adam's first step is the sign of the gradient, and that of normalised weights is nearly zero.
-    plain = ModelConfig(hidden_sizes=(5,), dropout=0.0, stem_channels=0)
+    plain = ModelConfig(hidden_sizes=(5,), dropout=0.0, stem_channels=())
     data = toy()
     adapter = fit_adapter("classification", data)
     task = TASKS["classification"](LossConfig(), adapter)

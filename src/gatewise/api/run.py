@@ -24,16 +24,18 @@ from gatewise.training.files import write_atomic
 from gatewise.training.fit import make_fabric, training_padding
 from gatewise.training.prepare import Prepared, prepare
 from gatewise.training.run import RunDirectory
+from gatewise.training.threads import cpu_threads
 from gatewise.training.threshold import choose_threshold
 from gatewise.types import Results
 
 
-def load(run: str | Path, *, device: str = "auto") -> "Run":
+def load(run: str | Path, *, device: str = "auto", threads: int | None = None) -> "Run":
     """A trained run.
 
     Args:
         run: its directory.
         device: where to compute.
+        threads: CPU threads; default: as it was trained.
 
     Returns:
         The run; its weights are read when first needed.
@@ -42,7 +44,7 @@ def load(run: str | Path, *, device: str = "auto") -> "Run":
         RunError: there is no run, or it is damaged.
     """
     directory = RunDirectory(Path(run))
-    loaded = Run(directory, device=device)
+    loaded = Run(directory, device=device, threads=threads)
     _ = loaded.config, loaded.adapter  # damage is told now, not at the first prediction
     return loaded
 
@@ -53,12 +55,14 @@ class Run:
     Attributes:
         path: the run directory.
         device: where to compute.
+        threads: CPU threads; None for as many as it was trained with.
     """
 
-    def __init__(self, directory: RunDirectory, *, device: str = "auto") -> None:
+    def __init__(self, directory: RunDirectory, *, device: str = "auto", threads: int | None = None) -> None:
         self.directory = directory
         self.path = directory.path
         self.device = device
+        self.threads = threads
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, task={self.config.task!r})"
@@ -170,14 +174,15 @@ class Run:
         settings = replace(self.config.train, device=self.device)
         fabric = make_fabric(settings)
         model = fabric.setup_module(self._batch_model)
-        return run_model(
-            self.task,
-            model,
-            self.adapter.encode(data),
-            fabric=fabric,
-            batch_size=2 * settings.batch_size,
-            on_batch=on_batch or (lambda sequences: None),
-        )
+        with cpu_threads(self.threads or settings.threads):
+            return run_model(
+                self.task,
+                model,
+                self.adapter.encode(data),
+                fabric=fabric,
+                batch_size=2 * settings.batch_size,
+                on_batch=on_batch or (lambda sequences: None),
+            )
 
     def write_report(self, data: Any = None) -> Path:
         """Writes ``report.html`` anew: with the run's own validation and test data, and with ``data`` beside them.
@@ -212,7 +217,7 @@ class Run:
             padding=training_padding(_kept_lengths(train_data, self.config), self.config.train),
             parameters=sum(parameter.numel() for parameter in self._batch_model.parameters()),
             seconds=sum(line["seconds"] for line in self.history),
-            device=self.device if self.device != "auto" else _device_in_words(),
+            device=_device_in_words(self.device, self.config.train.threads),
         )
         path = self.directory.file("report.html")
         write_atomic(path, render(page))
@@ -296,8 +301,7 @@ def _kept_lengths(data: SequenceData, config: Config) -> Sequence[int]:
     return data.lengths.tolist() if length is None else [length] * len(data)
 
 
-def _device_in_words() -> str:
-    if torch.cuda.is_available():
+def _device_in_words(device: str, threads: int) -> str:
+    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         return torch.cuda.get_device_name()
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}" if device in ("auto", "cpu") else device

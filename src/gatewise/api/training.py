@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from torch import nn
 
@@ -30,6 +29,7 @@ from gatewise.training.fit import Epoch, Watcher, fit, make_fabric
 from gatewise.training.prepare import prepare
 from gatewise.training.progress import make_watcher
 from gatewise.training.run import RunDirectory, check_resumable
+from gatewise.training.threads import cpu_threads
 
 
 def train(
@@ -100,12 +100,13 @@ def train(
     valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
     test_data = read_optional(test if test is not None else chosen.data.test, options)
     prepared = prepare(train_data, valid_data, chosen)
-    chosen = replace(chosen, train=settle(chosen.train, len(prepared.train)))
+    sizes = chosen.model.hidden_sizes or (0,)
+    chosen = replace(chosen, train=settle(chosen.train, sequences=len(prepared.train), hidden_size=max(sizes)))
     if resumes:
         check_resumable(directory, chosen)
     made = TASKS[chosen.task](chosen.loss, prepared.adapter)
     test_examples = None if test_data is None else prepared.adapter.encode(test_data)
-    with _threads(chosen.train.threads):
+    with cpu_threads(chosen.train.threads):
         fabric = make_fabric(chosen.train)
         fabric.launch()
         model = fresh_model(made, chosen)
@@ -138,7 +139,7 @@ def train(
             )
         finally:
             shown.close()
-        run = Run(directory, device=chosen.train.device)
+        run = Run(directory, device=chosen.train.device, threads=chosen.train.threads)
         if fabric.is_global_zero:
             directory.write_weights(fitted.weights)
             run.finish(made, prepared, test_data, test_examples, report=report)
@@ -204,17 +205,3 @@ def _start_from(model: nn.Module, other: RunDirectory) -> list[str]:
     model.load_state_dict({**mine, **fitting})
     left = sorted(mine.keys() - fitting.keys())
     return [f"{other.path} had no fitting weights for {', '.join(left)}; they start anew"] if left else []
-
-
-class _threads:  # noqa: N801  used as a function: a context
-    """Sets torch's CPU threads for a while."""
-
-    def __init__(self, count: int | None) -> None:
-        self.count, self.before = count, torch.get_num_threads()
-
-    def __enter__(self) -> None:
-        if self.count is not None:
-            torch.set_num_threads(self.count)
-
-    def __exit__(self, *error: object) -> None:
-        torch.set_num_threads(self.before)

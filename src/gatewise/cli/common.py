@@ -63,13 +63,3 @@ def progress(total: int, what: str) -> Iterator[Any]:
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Sets torch's CPU threads."""
-    if count is not None:
-        import torch
-
-        torch.set_num_threads(count)
-    yield

@@ -21,14 +21,12 @@ def evaluate(
     Example: `gatewise evaluate runs/vowels --data test.ts --json`
     """
     from gatewise.api import load
-    from gatewise.cli import common
     from gatewise.training.evaluate import measure
 
-    with common.threads(threads):
-        loaded = load(run, device=device or "auto")
-        sequences = loaded.read(data, require_target=True)
-        with progress(len(sequences), "evaluating") as advance:
-            results = measure(loaded.task, loaded.run(sequences, on_batch=advance))
+    loaded = load(run, device=device or "auto", threads=threads)
+    sequences = loaded.read(data, require_target=True)
+    with progress(len(sequences), "evaluating") as advance:
+        results = measure(loaded.task, loaded.run(sequences, on_batch=advance))
     if json:
         # JSON has no NaN: what cannot be measured is null.
         plain = {name: None if math.isnan(value) else value for name, value in results.items()}

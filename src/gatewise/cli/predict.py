@@ -25,15 +25,13 @@ def predict(
     """
     from gatewise.api import load
     from gatewise.api.predictions import check_target, to_csv, write
-    from gatewise.cli import common
 
     if out is not None:
         check_target(out, overwrite=overwrite)
-    with common.threads(threads):
-        loaded = load(run, device=device or "auto")
-        sequences = loaded.read(data)
-        with progress(len(sequences), "predicting") as advance:
-            results = loaded.run(sequences, on_batch=advance)
+    loaded = load(run, device=device or "auto", threads=threads)
+    sequences = loaded.read(data)
+    with progress(len(sequences), "predicting") as advance:
+        results = loaded.run(sequences, on_batch=advance)
     if out is None:
         typer.echo(to_csv(loaded.adapter, sequences, results), nl=False)
     else:

@@ -32,11 +32,11 @@ class ModelConfig:
     """Share of values zeroed in training; where, the recipe says."""
     batch_norm: bool | None = None
     """Normalise between layers."""
-    stem_channels: int | None = None
-    """Features of a convolution before the encoder; 0 for none."""
-    stem_kernel_size: int | None = None
-    """Steps that it sees; an odd number."""
-    stem_stride: int | None = None
+    stem_channels: tuple[int, ...] | None = None
+    """Features of each convolution before the encoder; [] for none."""
+    stem_kernel_sizes: tuple[int, ...] | None = None
+    """Steps that each of them sees; odd numbers."""
+    stem_strides: tuple[int, ...] | None = None
     """Steps from one of its outputs to the next; 2 halves the work of the encoder."""
     dense_size: int | None = None
     """Units of the layer before the scores."""

@@ -29,9 +29,9 @@ def lstm(
     pool: str = "max",
     batch_norm: bool = True,
     dropout: float = 0.3,
-    stem_channels: int = 64,
-    stem_kernel_size: int = 7,
-    stem_stride: int | None = None,
+    stem_channels: tuple[int, ...] = (64,),
+    stem_kernel_sizes: tuple[int, ...] = (7,),
+    stem_strides: tuple[int, ...] | None = None,
     augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
@@ -40,7 +40,7 @@ def lstm(
 
     Convolution (7 steps, every second) → BatchNorm → ReLU → BiLSTM(64) → maximum over time → Dropout → Dense. The
     convolution halves the steps of the LSTM and gives it short shapes instead of single values;
-    ``stem_channels=0`` leaves it out.
+    ``stem_channels=()`` leaves it out.
 
     Args:
         input_size: features per step.
@@ -51,9 +51,9 @@ def lstm(
         pool: ``"last"``, ``"mean"``, ``"max"``, ``"attention"``, or ``"none"`` for scores per step.
         batch_norm: between layers.
         dropout: between layers and before the head.
-        stem_channels: features of the convolution; 0 for none.
-        stem_kernel_size: steps that it sees; odd.
-        stem_stride: steps from one of its outputs to the next; None for 2, or for 1 with scores per step.
+        stem_channels: features of each convolution before the encoder; none for none.
+        stem_kernel_sizes: steps that each of them sees; odd.
+        stem_strides: steps from one output to the next, of each; None for 2, or for 1 with scores per step.
         augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
@@ -62,17 +62,16 @@ def lstm(
         A model of encoder, pool and head.
 
     Raises:
-        OptionError: scores per step of fewer steps (``stem_stride`` above 1 with ``pool="none"``).
+        OptionError: the stem's lists differ in length, or scores per step of fewer steps are asked for
+            (``stem_strides`` above 1 with ``pool="none"``).
     """
-    if stem_stride is None:
-        stem_stride = 1 if pool == "none" else 2
-    if pool == "none" and stem_channels and stem_stride > 1:
-        raise OptionError(f"lstm: expected stem_stride 1 for an answer a step, got {stem_stride}. Steps would be lost.")
-    stem = nn.ModuleList()
-    if stem_channels:
-        stem.append(ConvolutionBlock(input_size, stem_channels, stem_kernel_size, stride=stem_stride))
+    if stem_strides is None:
+        stem_strides = (1 if pool == "none" else 2,) * len(stem_channels)
+    if pool == "none" and max(stem_strides, default=1) > 1:
+        raise OptionError(f"lstm: expected stem_strides of 1 for an answer a step, got {stem_strides}.")
+    stem = _convolutions("stem", input_size, stem_channels, stem_kernel_sizes, stem_strides)
     body = Encoder(
-        stem_channels or input_size,
+        stem_channels[-1] if stem_channels else input_size,
         hidden_sizes,
         kind=encoder,
         bidirectional=bidirectional,
@@ -169,13 +168,8 @@ def lstm_fcn(
         A model of two branches and a head.
 
     Raises:
-        OptionError: the two lists differ in length, or ``pool`` is ``"none"``.
+        OptionError: the lists of convolutions differ in length, or ``pool`` is ``"none"``.
     """
-    if len(conv_channels) != len(conv_kernel_sizes):
-        raise OptionError(
-            f"lstm_fcn: expected one kernel size a convolution, got {len(conv_channels)} conv_channels and "
-            f"{len(conv_kernel_sizes)} conv_kernel_sizes. Give both lists the same length."
-        )
     if pool == "none":
         raise OptionError('lstm_fcn: expected a pool, got "none". For an answer per step use recipe lstm or bilstm.')
     body = Encoder(
@@ -187,13 +181,27 @@ def lstm_fcn(
         cell=cell,
         kernel=kernel,
     )
-    sizes = (input_size, *conv_channels)
-    blocks = [
-        ConvolutionBlock(before, after, kernel_size)
-        for before, after, kernel_size in zip(sizes[:-1], sizes[1:], conv_kernel_sizes, strict=True)
-    ]
-    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size + sizes[-1], num_classes))
+    blocks = _convolutions("conv", input_size, conv_channels, conv_kernel_sizes, (1,) * len(conv_channels))
+    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size + conv_channels[-1], num_classes))
     return ConvolutionBeside(body, make_pool(pool, body.output_size), blocks, head, augment=augment)
+
+
+def _convolutions(
+    name: str, input_size: int, channels: tuple[int, ...], kernel_sizes: tuple[int, ...], strides: tuple[int, ...]
+) -> list[ConvolutionBlock]:
+    """Blocks one after another; ``name`` begins the options' names in errors."""
+    if not channels:  # no convolution, whatever size the others would have
+        return []
+    if not len(channels) == len(kernel_sizes) == len(strides):
+        raise OptionError(
+            f"{name}_channels: expected as many as {name}_kernel_sizes and strides, got {len(channels)}, "
+            f"{len(kernel_sizes)} and {len(strides)}. Give the lists the same length."
+        )
+    sizes = (input_size, *channels)
+    return [
+        ConvolutionBlock(before, after, kernel_size, stride=stride)
+        for before, after, kernel_size, stride in zip(sizes[:-1], channels, kernel_sizes, strides, strict=True)
+    ]
 
 
 RECIPES: dict[str, Callable[..., nn.Module]] = {"lstm": lstm, "bilstm": bilstm, "lstm-fcn": lstm_fcn}

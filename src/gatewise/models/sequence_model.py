@@ -1,5 +1,6 @@
 """Models of one sequence: encoder, pool, head."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -50,12 +51,12 @@ class SequenceModel(nn.Module):
         pool: nn.Module,
         head: nn.Module,
         *,
-        stem: nn.ModuleList | None = None,
+        stem: Sequence[ConvolutionBlock] = (),
         augment: Augment = Augment(),  # noqa: B008  frozen
     ) -> None:
         super().__init__()
         self.augmentation = Augmentation(augment)
-        self.stem = nn.ModuleList() if stem is None else stem
+        self.stem = nn.ModuleList(stem)
         self.encoder = encoder
         self.pool = pool
         self.head = head
@@ -95,7 +96,7 @@ class ConvolutionBeside(nn.Module):
         self,
         encoder: Encoder,
         pool: nn.Module,
-        blocks: list[ConvolutionBlock],
+        blocks: Sequence[ConvolutionBlock],
         head: nn.Module,
         *,
         augment: Augment = Augment(),  # noqa: B008  frozen

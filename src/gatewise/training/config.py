@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from gatewise.errors import ConfigError, did_you_mean
 from gatewise.models.config import ModelConfig
 from gatewise.tasks import TASKS, LossConfig
+from gatewise.training.threads import suggested_threads
 
 FORMAT = 1  # of a run directory; one that is not known is refused
 _STRICT = ConfigDict(extra="forbid")  # a setting that does not exist is a mistake, never ignored
@@ -84,8 +85,8 @@ class TrainConfig:
     """auto, cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
     precision: Literal["32", "bf16", "16", "64"] = "32"
     """32; bf16 or 16: weights in 32 bits, the rest in 16 where that is safe; 64 to compare with."""
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads; none leaves torch's choice."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads; 0 for one where the LSTM is small, which is fastest, and else for as many as there are cores."""
     save_minutes: Annotated[float, Field(gt=0)] = 10.0
     """Also save within an epoch after so many minutes."""
 
@@ -130,17 +131,18 @@ RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
 Plain = dict[str, Any]
 
 
-def settle(config: TrainConfig, sequences: int) -> TrainConfig:
-    """The same with epochs and batch size as numbers, for so many training sequences.
+def settle(config: TrainConfig, *, sequences: int, hidden_size: int) -> TrainConfig:
+    """The same with epochs, batch size and threads as numbers, for so many training sequences and units of a layer.
 
-    >>> settled = settle(TrainConfig(), 216)
-    >>> settled.batch_size, settled.epochs
-    (27, 125)
+    >>> settled = settle(TrainConfig(), sequences=216, hidden_size=64)
+    >>> settled.batch_size, settled.epochs, settled.threads
+    (27, 125, 1)
     """
     batch_size = config.batch_size or min(32, max(4, sequences // 8))
     steps_per_epoch = max(1, -(-sequences // batch_size))
     epochs = config.epochs or max(30, -(-1000 // steps_per_epoch))
-    return replace(config, epochs=epochs, batch_size=batch_size)
+    threads = config.threads or suggested_threads(batch_size, hidden_size)
+    return replace(config, epochs=epochs, batch_size=batch_size, threads=threads)
 
 
 def with_defaults(plain: Mapping[str, Any]) -> Plain:
