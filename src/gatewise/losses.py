@@ -19,9 +19,7 @@ def cross_entropy(scores: Tensor, targets: Tensor, *, weights: Tensor | None = N
     Returns:
         The loss summed over rows.
     """
-    # Float32 at least: the logarithm of a sum of exponentials loses too much in 16 bits.
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    total = F.cross_entropy(scores, targets, weight=weights, reduction="sum", label_smoothing=smoothing)
+    total = F.cross_entropy(_wide(scores), targets, weight=weights, reduction="sum", label_smoothing=smoothing)
     return Loss(total, len(targets) if weights is None else weights[targets].sum())
 
 
@@ -33,17 +31,22 @@ def squared_error(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -
         targets: the same shape.
         mask: ``[B, T]``, True at real steps; None for one answer a row.
     """
-    return _masked_sum((scores.float() - targets).square(), mask)
+    return _masked_sum((_wide(scores) - targets).square(), mask)
 
 
 def absolute_error(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:
     """Absolute error; shapes as in :func:`squared_error`."""
-    return _masked_sum((scores.float() - targets).abs(), mask)
+    return _masked_sum((_wide(scores) - targets).abs(), mask)
 
 
 def huber(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:
     """Huber's loss with its corner at 1 (squared inside, absolute outside); shapes as in :func:`squared_error`."""
-    return _masked_sum(F.huber_loss(scores.float(), targets, reduction="none"), mask)
+    return _masked_sum(F.huber_loss(_wide(scores), targets.to(_wide(scores).dtype), reduction="none"), mask)
+
+
+def _wide(scores: Tensor) -> Tensor:
+    """Float32 at least: sums, and logarithms of sums of exponentials, lose too much in 16 bits."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 def _masked_sum(values: Tensor, mask: Tensor | None) -> Loss:

@@ -209,6 +209,35 @@ def test_wrong_words(mistake, tmp_path, monkeypatch, words, part):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("model.stem_strides=[0]", "at least 1"),
+        ("model.stem_kernel_sizes=[-1]", "at least 1"),
+        ("model.stem_kernel_sizes=[4]", "odd"),
+        ("model.hidden_sizes=[0]", "hidden_sizes"),
+        ("loss.label_smoothing=2", "label_smoothing"),
+        ("train.lr=inf", "train.lr"),
+        ("train.lr=2020-01-01", "date"),
+        ("train.device=cpu:1", "cpu:1"),
+        ("train.device=cuda:x", "cuda:x"),
+        ("train.precision='16'", "bf16"),
+        ("model.kernel=fast", "fast"),
+        ("threshold=0.3", "two classes"),
+        ("data.valid_fraction=1", "valid_fraction"),
+        ("model.pool=none", "pool"),
+    ],
+)
+def test_settings_that_cannot_be(train, trained, tmp_path, setting, part):
+    """Found before an old run is touched."""
+    data = write_wide(tmp_path / "three.csv", labels=("a", "b", "c"))
+    run = shutil.copytree(trained / "run", tmp_path / "mine")
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    message = train(data, "--target", "label", "--overwrite", "--set", setting, out=run)
+    assert part in message
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
 def test_predictions_are_not_overwritten(mistake, trained, tmp_path):
     out = tmp_path / "p.csv"
     out.write_text("mine")

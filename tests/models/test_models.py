@@ -9,7 +9,7 @@ from torch import nn
 
 import gatewise
 from gatewise.cell import Cell
-from gatewise.errors import ConfigError, OptionError
+from gatewise.errors import ConfigError, OptionError, ShapeError
 from gatewise.models.config import ModelConfig, build, resolve
 from gatewise.models.encoder import ENCODERS, Encoder, RaggedRecurrent
 from gatewise.models.recipes import RECIPES, bilstm, lstm, lstm_fcn
@@ -97,6 +97,22 @@ def test_ragged_recurrent_keeps_the_state_of_an_empty_row():
     assert torch.all(output[1] == 0)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_sequences_without_steps(recipe):
+    """Alone, or beside others: the same finite answer."""
+    model = RECIPES[recipe](2, 3).eval()
+    alone = model(torch.zeros(1, 0, 2))
+    beside = model(torch.randn(2, 5, 2), torch.tensor([5, 0]))
+    assert torch.isfinite(alone).all()
+    torch.testing.assert_close(alone[0], beside[1])
+
+
+@pytest.mark.parametrize("lengths", [[5, -1], [5, 6]])
+def test_impossible_lengths(lengths):
+    with pytest.raises(ShapeError, match=r"expected 0 to 5 steps, got \[5, "):
+        lstm(2, 3)(torch.randn(2, 5, 2), torch.tensor(lengths))
+
+
 def test_a_stride_loses_steps():
     with pytest.raises(OptionError, match=r"stem_strides of 1 for an answer a step, got \(3,\)"):
         lstm(2, 3, pool="none", stem_strides=(3,))
@@ -126,8 +142,10 @@ def test_augmentation_by_its_own_numbers():
 def test_cell_reaches_the_layers():
     model = build(ModelConfig(cell=Cell(peephole=True)), 2, 3)
     assert model.encoder.layers[0].cell == Cell(peephole=True)
-    with pytest.raises(OptionError, match='Cells belong to encoder "lstm"'):
+    with pytest.raises(OptionError, match='Both belong to encoder "lstm"'):
         Encoder(2, (3,), kind="gru", cell=Cell(peephole=True))
+    with pytest.raises(OptionError, match='Both belong to encoder "lstm"'):
+        Encoder(2, (3,), kind="gru", kernel="reference")
 
 
 def test_forget_gates_begin_open():

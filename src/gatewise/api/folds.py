@@ -1,6 +1,5 @@
 """`cross_validate`: one run a fold, and what they have in common."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from gatewise.api.run import Run
-from gatewise.api.training import new_directory, train
+from gatewise.api.training import configure, new_directory, train
 from gatewise.errors import ConfigError
-from gatewise.training.files import write_atomic
+from gatewise.training.files import to_json, write_atomic
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,15 @@ def cross_validate(
     """
     if valid is not None:
         raise ConfigError("folds: expected no validation file beside them, got one. Leave out one of the two.")
-    settings = dict(settings or {})
-    folds = folds or settings.get("data.folds")
-    if not isinstance(folds, int) or folds < 2:
+    chosen = configure({}, task, data, valid, test, init, config, settings)
+    folds = folds or chosen.data.folds
+    if folds is None or folds < 2:
         raise ConfigError(f"folds: expected at least 2, got {folds}. 5 is a good start.")
-    path = Path(out) if out is not None else new_directory(f"{task}-folds")
+    settings = dict(settings or {})
+    path = Path(out) if out is not None else new_directory(f"{chosen.task}-folds").path
     runs = []
     for fold in range(1, folds + 1):
-        chosen = {**settings, "data.folds": folds, "data.fold": fold}
+        of_fold = {**settings, "data.folds": folds, "data.fold": fold}
         runs.append(
             train(
                 task,
@@ -95,7 +95,7 @@ def cross_validate(
                 test=test,
                 out=path / f"fold-{fold}",
                 config=config,
-                settings=chosen,
+                settings=of_fold,
                 resume=resume,
                 overwrite=overwrite,
                 init=init,
@@ -103,5 +103,5 @@ def cross_validate(
             )
         )
     result = CrossValidation(path, tuple(runs))
-    write_atomic(path / "folds.json", json.dumps(result.columns(), indent=1))
+    write_atomic(path / "folds.json", to_json(result.columns(), indent=1))
     return result

@@ -14,7 +14,7 @@ from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.arrays import from_python
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.targets import Labels
-from gatewise.errors import ConfigError, DataError, RunError
+from gatewise.errors import DataError, RunError
 from gatewise.reports.report import Measured, Report, render
 from gatewise.tasks import TASKS, Task
 from gatewise.training.checkpoint import load_into
@@ -84,13 +84,19 @@ class Run:
 
     @cached_property
     def model(self) -> nn.Module:
-        """The model with its best weights, in evaluation mode: ``model(x, lengths=None) -> scores``."""
+        """The model with its best weights, in evaluation mode: ``model(x, lengths=None) -> scores``.
+
+        It is on the CPU until the run first predicts elsewhere.
+        """
         return self._batch_model.get_submodule("model")
 
     @cached_property
     def _batch_model(self) -> nn.Module:
         model = fresh_model(self.task, self.config)
-        load_into(model, self.directory.read_weights(), source=self.directory.file("weights.safetensors"))
+        weights = self.directory.read_weights()
+        if any(value.dtype == torch.float64 for value in weights.values()):
+            model.double()  # trained with precision 64
+        load_into(model, weights, source=self.directory.file("weights.safetensors"))
         return model.eval()
 
     @property
@@ -172,7 +178,7 @@ class Run:
     def run(self, data: SequenceData, *, on_batch: OnBatch | None = None) -> Results:
         """Predictions and references of data as read."""
         settings = replace(self.config.train, device=self.device)
-        fabric = make_fabric(settings)
+        fabric = make_fabric(settings, distributed=False)
         model = fabric.setup_module(self._batch_model)
         with cpu_threads(self.threads or settings.threads):
             return run_model(
@@ -237,25 +243,22 @@ class Run:
         data = read_required(self.config.data.train, None, options)
         return prepare(data, read_optional(self.config.data.valid, options), self.config)
 
-    def finish(
-        self, task: Task, prepared: Prepared, test_data: SequenceData | None, test_examples: Any, *, report: bool
-    ) -> None:
-        """Chooses the threshold if asked for, measures, writes results and report."""
+    def finish(self, prepared: Prepared, test_data: SequenceData | None, *, report: bool) -> None:
+        """The end of a training: chooses the threshold if asked for, measures, writes results and report."""
         if self.config.threshold != 0.5:
             self._set_threshold(prepared)
         measured = [self._measure("validation", prepared.valid_data)] if prepared.valid else []
         if test_data is not None and test_data.targets is not None:
             measured.append(self._measure("test", test_data))
         best = max((line["epoch"] for line in self.history if line["best"]), default=0)
-        summary: dict[str, Any] = {item.name: item.metrics for item in measured}
+        summary: dict[str, Any] = {item.name: dict(item.metrics) for item in measured}
         self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **summary})
         if report:
             self._write_report(measured, prepared.train_data)
 
     def _set_threshold(self, prepared: Prepared) -> None:
         labels = self.adapter.targets
-        if not isinstance(labels, Labels) or len(labels.classes) != 2:
-            raise ConfigError(f"threshold: expected two classes, got {self.config.threshold} for another task.")
+        assert isinstance(labels, Labels)  # refused before the training otherwise
         threshold = self.config.threshold
         if threshold == "auto":
             threshold = choose_threshold(labels, self.run(prepared.valid_data))
@@ -303,5 +306,5 @@ def _kept_lengths(data: SequenceData, config: Config) -> Sequence[int]:
 
 def _device_in_words(device: str, threads: int) -> str:
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
-        return torch.cuda.get_device_name()
+        return torch.cuda.get_device_name(device if device != "auto" else None)
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}" if device in ("auto", "cpu") else device

@@ -1,19 +1,21 @@
 """`train`: from data to a finished run."""
 
-import sys
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+import torch
 from torch import nn
 
 from gatewise.api.run import Run, fresh_model, read_optional, read_options, read_required
+from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.targets import Labels, Values
 from gatewise.errors import ConfigError, RunError
 from gatewise.models.config import resolve
-from gatewise.tasks import TASKS
+from gatewise.tasks import TASKS, Task, fit_model
 from gatewise.training.checkpoint import Progress, Tensors
 from gatewise.training.config import (
     Config,
@@ -26,7 +28,7 @@ from gatewise.training.config import (
     with_defaults,
 )
 from gatewise.training.fit import Epoch, Watcher, fit, make_fabric
-from gatewise.training.prepare import prepare
+from gatewise.training.prepare import Prepared, prepare
 from gatewise.training.progress import make_watcher
 from gatewise.training.run import RunDirectory, check_resumable
 from gatewise.training.threads import cpu_threads
@@ -85,46 +87,47 @@ def train(
         >>> run.predict(x[:3])[0] in ("up", "down")
         True
     """
-    directory = RunDirectory(Path(out)) if out is not None else None
-    resumes = resume and directory is not None and directory.holds_run
-    before = directory.read_plain() if resumes and directory is not None else {}
-    chosen = _config(before, task, data, valid, test, config, settings)
+    if resume and (out is None or overwrite):
+        raise ConfigError("resume: expected out (--out) with the run to go on with, and no overwrite. Name it.")
+    directory = None if out is None else RunDirectory(Path(out))
+    before = directory.read_plain() if resume and directory is not None and directory.holds_run else {}
+    chosen = configure(before, task, data, valid, test, init, config, settings)
     if chosen.data.folds is not None and chosen.data.fold is None:
-        raise ConfigError("data.folds: expected data.fold too, got none. gatewise.cross_validate runs all folds.")
-    directory = directory or RunDirectory(new_directory(chosen.task))
+        raise ConfigError("data.folds: expected data.fold beside it, got none. cross_validate runs all folds.")
+    directory = directory or new_directory(chosen.task)
     directory.check_free(resume=resume, overwrite=overwrite)
+    resumes = bool(before) and directory.file("state.safetensors").exists()  # without a checkpoint, from the beginning
 
-    # Everything that can be wrong is found before the first file is written.
+    # Everything that can be wrong with data and settings is found before the first file is written.
     options = read_options(chosen)
     train_data = read_required(chosen.data.train if data is None else data, targets, options)
     valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
     test_data = read_optional(test if test is not None else chosen.data.test, options)
     prepared = prepare(train_data, valid_data, chosen)
-    sizes = chosen.model.hidden_sizes or (0,)
-    chosen = replace(chosen, train=settle(chosen.train, sequences=len(prepared.train), hidden_size=max(sizes)))
+    chosen = _settled(chosen, prepared)
     if resumes:
         check_resumable(directory, chosen)
     made = TASKS[chosen.task](chosen.loss, prepared.adapter)
-    test_examples = None if test_data is None else prepared.adapter.encode(test_data)
+    if test_data is not None:
+        prepared.adapter.encode(test_data)
     with cpu_threads(chosen.train.threads):
         fabric = make_fabric(chosen.train)
         fabric.launch()
         model = fresh_model(made, chosen)
-        console = Console(file=sys.stderr, stderr=True)
         notes = list(prepared.notes)
-        if init is not None and not resumes:
-            notes += _start_from(model, RunDirectory(Path(init)))
+        if chosen.init is not None and not resumes:
+            notes += _start_from(model, RunDirectory(Path(chosen.init)), prepared.adapter)
+        _try_out(made, model, prepared)
+        shown = make_watcher(made.monitor.metric, show=progress and fabric.is_global_zero)
         if fabric.is_global_zero:
             directory.path.mkdir(parents=True, exist_ok=True)
             if not resumes:
                 directory.clear()
                 directory.write_adapter(prepared.adapter)
                 directory.write_config(chosen)
-            for note in notes if progress else []:
-                console.print(f"Note: {note}.", highlight=False, markup=False, soft_wrap=True)
         fabric.barrier()
-        shown = make_watcher(made.monitor.metric, show=progress and fabric.is_global_zero, console=console)
-        watcher = _Recorder(directory, shown) if fabric.is_global_zero else shown
+        for note in notes:
+            shown.on_note(note)
         try:
             fitted = fit(
                 made,
@@ -134,7 +137,7 @@ def train(
                 chosen.train,
                 fabric=fabric,
                 state_file=directory.file("state.safetensors"),
-                watcher=watcher,
+                watcher=_Recorder(directory, shown) if fabric.is_global_zero else shown,
                 on_best=directory.write_weights,
             )
         finally:
@@ -142,7 +145,7 @@ def train(
         run = Run(directory, device=chosen.train.device, threads=chosen.train.threads)
         if fabric.is_global_zero:
             directory.write_weights(fitted.weights)
-            run.finish(made, prepared, test_data, test_examples, report=report)
+            run.finish(prepared, test_data, report=report)
         fabric.barrier()
     return run
 
@@ -165,19 +168,20 @@ class _Recorder:
         self.shown.on_epoch(epoch)
 
 
-def _config(
+def configure(
     before: Plain,
     task: str | None,
     data: Any,
     valid: Any,
     test: Any,
+    init: str | Path | None,
     file: str | Path | None,
     settings: Mapping[str, Any] | None,
 ) -> Config:
     """Settings given, over those of a file, over those of the run that is resumed, over the defaults."""
     plain = overlay(before, read_toml(file) if file is not None else {})
     plain.pop("versions", None)  # a run's own config.toml may be used again
-    files = {"data.train": data, "data.valid": valid, "data.test": test}
+    files = {"data.train": data, "data.valid": valid, "data.test": test, "init": init}
     given = {name: str(value) for name, value in files.items() if isinstance(value, str | Path)}
     if task is not None:
         given["task"] = task
@@ -187,21 +191,61 @@ def _config(
     config = from_plain(with_defaults(plain), source=str(file) if file else "settings")
     if data is not None and not isinstance(data, str | Path):
         config = replace(config, data=replace(config.data, train=None))
-    return replace(config, model=resolve(config.model))
+    resolve(config.model)  # an option that the recipe does not have is told before any data are read
+    return config
 
 
-def new_directory(task: str) -> Path:
-    """Where a run goes that nobody gave a place: ``runs/<task>-<time>``."""
-    return Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+def _settled(config: Config, prepared: Prepared) -> Config:
+    """The same with everything filled in that depends on the data.
+
+    Raises:
+        ConfigError: a threshold without two classes to decide between.
+    """
+    model = resolve(fit_model(config.model, prepared.adapter))
+    train = settle(config.train, sequences=len(prepared.train), hidden_size=max(model.hidden_sizes or (0,)))
+    targets = prepared.adapter.targets
+    if config.threshold != 0.5 and not (isinstance(targets, Labels) and len(targets.classes) == 2):
+        raise ConfigError(f"threshold: expected two classes to decide between, got {config.threshold} without them.")
+    return replace(config, model=model, train=train)
 
 
-def _start_from(model: nn.Module, other: RunDirectory) -> list[str]:
-    """Takes over the weights of another run; returns what did not fit."""
+def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> None:
+    """One batch through model and loss: what fails there fails before an old run is replaced."""
+    batch = task.collate(prepared.train[:2])
+    model.eval()
+    with torch.no_grad():
+        task.loss(model(batch), batch)
+    model.train()
+
+
+def new_directory(name: str) -> RunDirectory:
+    """Where a run goes that nobody gave a place: ``runs/<name>-<time>``, with a number where that is taken."""
+    stem = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    places = itertools.chain([stem], (stem.with_name(f"{stem.name}-{number}") for number in itertools.count(2)))
+    return RunDirectory(next(place for place in places if not place.exists()))
+
+
+def _start_from(model: nn.Module, other: RunDirectory, adapter: SequenceAdapter) -> list[str]:
+    """Takes over the weights of another run; returns what was left as initialised.
+
+    Weights that do not fit are left, and the head where its scores stand for something else.
+    """
     weights: Tensors = other.read_weights()
     mine = model.state_dict()
-    fitting = {name: value for name, value in weights.items() if name in mine and mine[name].shape == value.shape}
+    theirs, ours = other.read_adapter().targets, adapter.targets
+    same_answers = _meaning(theirs) == _meaning(ours)
+    fitting = {
+        name: value
+        for name, value in weights.items()
+        if name in mine and mine[name].shape == value.shape and (same_answers or ".head." not in name)
+    }
     if not fitting:
         raise RunError(f"{other.path}: expected weights that fit this model, got none that do. Use the same recipe.")
     model.load_state_dict({**mine, **fitting})
     left = sorted(mine.keys() - fitting.keys())
     return [f"{other.path} had no fitting weights for {', '.join(left)}; they start anew"] if left else []
+
+
+def _meaning(targets: Labels | Values) -> tuple[str, ...]:
+    """What each score of a model stands for."""
+    return targets.classes if isinstance(targets, Labels) else targets.names

@@ -1,7 +1,5 @@
 """``gatewise evaluate``."""
 
-import json as json_format
-import math
 from typing import Annotated
 
 import typer
@@ -22,14 +20,13 @@ def evaluate(
     """
     from gatewise.api import load
     from gatewise.training.evaluate import measure
+    from gatewise.training.files import to_json
 
     loaded = load(run, device=device or "auto", threads=threads)
     sequences = loaded.read(data, require_target=True)
     with progress(len(sequences), "evaluating") as advance:
         results = measure(loaded.task, loaded.run(sequences, on_batch=advance))
     if json:
-        # JSON has no NaN: what cannot be measured is null.
-        plain = {name: None if math.isnan(value) else value for name, value in results.items()}
-        typer.echo(json_format.dumps(plain))
+        typer.echo(to_json(results))
     else:
         output.print(metrics_table({sequences.source: results}))

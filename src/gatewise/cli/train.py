@@ -1,5 +1,6 @@
 """``gatewise train``."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -113,26 +114,25 @@ def train(
     )
 
 
-def _run(*, out: Path | None, resume: bool, quiet: bool, settings: dict[str, Any], **rest: Any) -> None:
-    from gatewise.api import cross_validate
+def _run(
+    *, out: Path | None, config: Path | None, resume: bool, quiet: bool, settings: dict[str, Any], **rest: Any
+) -> None:
+    import warnings
+
     from gatewise.api import train as train_run
-    from gatewise.errors import ConfigError
     from gatewise.training.fit import InterruptedTraining
 
-    if resume and out is None:
-        raise ConfigError("--resume: expected --out with the run to go on with, got none. Name it.")
-    if "data.folds" in settings and "data.fold" not in settings:
-        summary = cross_validate(out=out, resume=resume, settings=settings, progress=not quiet, **rest)
-        if not quiet:
-            output.print(metrics_table(summary.columns()))
-            output.print(f"\nRuns: {summary.path}/fold-*", highlight=False)
-        return
+    if quiet:
+        warnings.simplefilter("ignore")
     try:
-        run = train_run(out=out, resume=resume, settings=settings, progress=not quiet, **rest)
+        if _has_folds(config, settings):
+            _run_folds(out=out, config=config, resume=resume, settings=settings, quiet=quiet, **rest)
+            return
+        run = train_run(out=out, config=config, resume=resume, settings=settings, progress=not quiet, **rest)
     except InterruptedTraining as stop:
         errors.print(f"{stop} Go on with:\n  {_resume_command(stop.path)}", highlight=False, soft_wrap=True)
         raise typer.Exit(130) from None
-    if not quiet:
+    if not quiet and os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks for all
         results = run.results
         output.print()
         output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
@@ -142,8 +142,27 @@ def _run(*, out: Path | None, resume: bool, quiet: bool, settings: dict[str, Any
         output.print(f"Predict: gatewise predict {where} --data FILE", highlight=False, soft_wrap=True)
 
 
+def _has_folds(config: Path | None, settings: dict[str, Any]) -> bool:
+    """Whether all folds are asked for, by an option or in the file."""
+    from gatewise.training.config import merge, read_toml
+
+    data = merge(read_toml(config) if config is not None else {}, settings).get("data", {})
+    return "folds" in data and "fold" not in data
+
+
+def _run_folds(*, quiet: bool, **options: Any) -> None:
+    from gatewise.api import cross_validate
+
+    summary = cross_validate(progress=not quiet, **options)
+    if not quiet:
+        output.print(metrics_table(summary.columns()))
+        output.print(f"\nRuns: {summary.path}/fold-*", highlight=False, soft_wrap=True)
+
+
 def _resume_command(path: Path) -> str:
     """The command that was typed, with what it takes to go on."""
+    if path.name.startswith("fold-"):
+        path = path.parent
     words = [word for word in sys.argv[1:] if word != "--overwrite"]
     if not any(word == "--out" or word.startswith("--out=") for word in words):
         words += ["--out", str(path)]

@@ -64,8 +64,11 @@ class Encoder(nn.Module):
         super().__init__()
         if not hidden_sizes or min(hidden_sizes) < 1:
             raise OptionError(f"hidden_sizes: expected one positive number a layer, got {hidden_sizes}. Try 64, 64.")
-        if kind != "lstm" and cell not in (None, Cell()):
-            raise OptionError(f'cell: expected none for encoder "{kind}", got {cell}. Cells belong to encoder "lstm".')
+        if kind != "lstm" and (cell not in (None, Cell()) or kernel != "auto"):
+            raise OptionError(
+                f'encoder: expected no cell and no kernel for "{kind}", got {cell} and "{kernel}". '
+                'Both belong to encoder "lstm".'
+            )
         directions = 2 if bidirectional else 1
         self.output_size = directions * hidden_sizes[-1]
         self.layers = nn.ModuleList()

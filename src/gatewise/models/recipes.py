@@ -119,6 +119,8 @@ def bilstm(
     Returns:
         A model of encoder, pool and head.
     """
+    if dense_size < 1:
+        raise OptionError(f"bilstm: expected dense_size of at least 1, got {dense_size}.")
     body = Encoder(
         input_size,
         hidden_sizes,

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gatewise.errors import ShapeError
 from gatewise.models.encoder import Encoder
 from gatewise.nn.augmentation import Augment, Augmentation
 from gatewise.nn.convolution import ConvolutionBlock
@@ -143,11 +144,21 @@ class BatchModel(nn.Module):
 
 
 def at_the_door(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Zeroes the padding, and drops lengths that say nothing: kernels are faster without."""
+    """Checks lengths, zeroes the padding, and drops lengths that say nothing: kernels are faster without.
+
+    Raises:
+        ShapeError: a length below 0 or above T.
+    """
+    if x.shape[1] == 0:  # one step of padding: convolutions and pooling then have something to look at
+        return x.new_zeros(x.shape[0], 1, x.shape[2]), torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
     if lengths is None:
         return x, None
-    if not torch.compiler.is_compiling() and bool((lengths == x.shape[1]).all()):
-        return x, None
+    if not torch.compiler.is_compiling():
+        shortest, longest = lengths.aminmax()
+        if shortest < 0 or longest > x.shape[1]:
+            raise ShapeError(f"lengths: expected 0 to {x.shape[1]} steps, got {lengths.tolist()}.")
+        if shortest == x.shape[1]:
+            return x, None
     return x.masked_fill(~mask_of_lengths(lengths, x.shape[1])[..., None], 0.0), lengths
 
 

@@ -26,13 +26,18 @@ class ConvolutionBlock(nn.Module):
         - output: ``[B, ceil(T/s), output_size]`` (zero in the padding) and its lengths, or None
 
     Raises:
-        OptionError: ``kernel_size`` is even.
+        OptionError: ``kernel_size`` is even, or a size is below 1.
     """
 
     def __init__(
         self, input_size: int, output_size: int, kernel_size: int, *, stride: int = 1, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        if min(output_size, kernel_size, stride) < 1:
+            raise OptionError(
+                f"ConvolutionBlock: expected features, kernel_size and stride of at least 1, got {output_size}, "
+                f"{kernel_size} and {stride}."
+            )
         if kernel_size % 2 == 0:
             raise OptionError(
                 f"ConvolutionBlock: expected an odd kernel_size, got {kernel_size}. "

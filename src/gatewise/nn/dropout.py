@@ -62,6 +62,6 @@ def _cpu_mask(p: float, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype)
     count = torch.Size(shape).numel()
     words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     uniform = words.view(torch.int16)[:count].view(shape)  # -32768 .. 32767
-    dropped = round(p * _LEVELS)
+    dropped = min(round(p * _LEVELS), _LEVELS - 1)
     keep = uniform >= dropped - _LEVELS // 2
     return keep.to(dtype).mul_(_LEVELS / (_LEVELS - dropped))

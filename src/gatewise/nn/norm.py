@@ -1,11 +1,23 @@
 """Batch normalisation over padded sequences."""
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
 
 from gatewise.errors import ShapeError
 from gatewise.nn.dropout import SequenceDropout
+
+
+def _processes() -> int:
+    """How many train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _summed(x: Tensor) -> Tensor:
+    """The sum over all processes, differentiable: a batch cut differently then has the same statistics."""
+    return all_reduce(x) if _processes() > 1 else x  # type: ignore[no-untyped-call]
 
 
 class SequenceBatchNorm(nn.Module):
@@ -17,7 +29,7 @@ class SequenceBatchNorm(nn.Module):
 
     On a batch without padding this is :class:`torch.nn.BatchNorm1d` on ``[B*T, C]``, whose parameter and buffer names,
     momentum and unbiased running variance it shares. torch's own would count padding as data: a sequence would then be
-    normalised differently next to a longer one.
+    normalised differently next to a longer one. Several processes (``torch.distributed``) share their statistics.
 
     Args:
         num_features: features per step, ``C``.
@@ -69,6 +81,8 @@ class SequenceBatchNorm(nn.Module):
             )
         if self.training:
             self._check_count(x, mask)
+        if self.training and mask is None and _processes() > 1:
+            mask = x.new_ones(x.shape[:-1], dtype=torch.bool)
         y = self._dense(x) if mask is None or not self.training else self._masked(x, mask)
         if mask is not None:
             y = y.masked_fill(~mask[..., None], 0.0)
@@ -101,13 +115,13 @@ class SequenceBatchNorm(nn.Module):
         return y.reshape(x.shape)
 
     def _masked(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Statistics ``[C]`` over the real steps, in float32 at least."""
+        """Statistics ``[C]`` over the real steps of all processes, in float32 at least."""
         # Zeroed before any arithmetic: NaN times zero is NaN, in the output and in every gradient.
         x = x.masked_fill(~mask[..., None], 0.0)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        count = mask.sum()
-        mean = wide.sum((0, 1)) / count
-        variance = ((wide - mean) * mask[..., None]).square().sum((0, 1)) / count
+        count = _summed(mask.sum())
+        mean = _summed(wide.sum((0, 1))) / count
+        variance = _summed(((wide - mean) * mask[..., None]).square().sum((0, 1))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             unbiased = variance * (count / (count - 1))

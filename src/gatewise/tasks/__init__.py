@@ -1,11 +1,13 @@
 """The tasks, spelled out: a name, the function that makes the task, the function that fits its adapter."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.dataset import SequenceData
 from gatewise.data.scaling import Scaler
 from gatewise.data.targets import Labels, Values
+from gatewise.models.config import ModelConfig
 from gatewise.tasks.classification import classification
 from gatewise.tasks.regression import regression
 from gatewise.tasks.task import LossConfig, Task
@@ -37,4 +39,11 @@ def fit_adapter(
     return SequenceAdapter(inputs, TARGETS[task](data))
 
 
-__all__ = ["TARGETS", "TASKS", "LossConfig", "Task", "classification", "fit_adapter", "regression"]
+def fit_model(config: ModelConfig, adapter: SequenceAdapter) -> ModelConfig:
+    """What the data decide of a model that the settings leave open: an answer a step needs every step kept."""
+    if isinstance(adapter.targets, Values) and adapter.targets.per_step and config.pool is None:
+        return replace(config, pool="none")
+    return config
+
+
+__all__ = ["TARGETS", "TASKS", "LossConfig", "Task", "classification", "fit_adapter", "fit_model", "regression"]

@@ -39,7 +39,11 @@ def regression(config: LossConfig, adapter: SequenceAdapter) -> Task:
     error = ERRORS[config.error]
 
     def build_model(model: ModelConfig) -> nn.Module:
-        if values.per_step:  # nothing else fits one answer a step
+        if values.per_step:
+            if model.pool not in (None, "none"):
+                raise ConfigError(
+                    f'regression: expected pool "none" for an answer a step, got "{model.pool}". Leave model.pool out.'
+                )
             model = replace(model, pool="none")
         elif model.pool == "none":
             raise ConfigError('regression: expected a pool for one answer a sequence, got "none". Choose mean or last.')

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from torch import nn
 
 from gatewise.models.config import ModelConfig
@@ -43,7 +44,7 @@ class LossConfig:
 
     class_weights: Literal["none", "balanced"] = "none"
     """Balanced: an error in a rare class costs as much in total as in a common one (classification)."""
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target spread over all classes (classification)."""
     error: Literal["squared", "absolute", "huber"] = "squared"
     """What a wrong value costs (regression)."""

@@ -53,7 +53,7 @@ def check_one_equals_many(task: Task, model: nn.Module, examples: Sequence[Examp
 
 
 def check_length_one(task: Task, model: nn.Module, examples: Sequence[Example]) -> None:
-    """A sequence of one step has finite scores, and a finite gradient where it is learnt from."""
+    """A sequence of one step has finite scores."""
     short = [example._replace(input=example.input[:1]) for example in examples]
     batch = task.collate(short)._replace(targets=None, target_lengths=None)
     outputs = model(batch)

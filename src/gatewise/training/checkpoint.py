@@ -51,6 +51,7 @@ class Checkpoint:
     best: Tensors
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
+    scaler: dict[str, Any]  # of gradients, in float16; else empty
     fingerprint: str
 
 
@@ -70,6 +71,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "groups": checkpoint.optimizer["param_groups"],
         "numbers": numbers,
         "schedule": checkpoint.schedule,
+        "scaler": checkpoint.scaler,
         "fingerprint": checkpoint.fingerprint,
     }
     write_atomic(path, save(detached(tensors), {"training": json.dumps(header)}))
@@ -99,6 +101,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         best=parts["best"],
         optimizer={"state": state, "param_groups": header["groups"]},
         schedule=header["schedule"],
+        scaler=header["scaler"],
         fingerprint=header["fingerprint"],
     )
 

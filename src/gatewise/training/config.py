@@ -1,5 +1,6 @@
 """Every setting of a run, as frozen dataclasses; from and to TOML."""
 
+import copy
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -67,7 +68,7 @@ class TrainConfig:
     """Passes over the training data; 0 for as many as 1,000 steps take, but at least 30."""
     batch_size: Annotated[int, Field(ge=0)] = 0
     """Sequences per step; 0 for an eighth of the data, but at least 4 and at most 32."""
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
     """Learning rate; with one-cycle its peak."""
     schedule: Literal["one-cycle", "plateau", "constant"] = "one-cycle"
     """One-cycle: up, then down to zero over all epochs. Plateau: a tenth after some epochs without progress."""
@@ -105,6 +106,8 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    init: str | None = None
+    """Run whose weights to start from (fine-tuning)."""
     format: int = FORMAT
     """Layout of the run directory."""
 
@@ -153,6 +156,10 @@ def with_defaults(plain: Mapping[str, Any]) -> Plain:
     settings: Plain = {}
     for table, name in ((TASK_SETTINGS, task), (RECIPE_SETTINGS, recipe)):
         settings = merge(settings, table.get(name, {}) if isinstance(name, str) else {})
+    data = plain.get("data")
+    if isinstance(data, Mapping) and data.get("scale") == "none":
+        # The sizes of these changes are meant for scaled inputs.
+        settings = merge(settings, {"model.augment.noise": 0.0})
     return overlay(settings, plain)
 
 
@@ -200,8 +207,8 @@ def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
         # Each branch of a union ("a number, or auto") reports its own failure: one of them is enough.
         explained = {_path(problem): _explain(problem) for problem in reversed(error.errors())}
         problems = list(reversed(explained.values()))
-    except TypeError as error:
-        problems = [str(error)]
+    except TypeError as error:  # TOML has dates, which no setting takes
+        problems = [f"{error}. Write text in quotes."]
     else:
         problems = []
         if config.task not in TASKS:
@@ -298,7 +305,7 @@ def merge(plain: Plain, settings: Mapping[str, Any]) -> Plain:
     >>> merge({"task": "regression"}, {"train.lr": 0.001})
     {'task': 'regression', 'train': {'lr': 0.001}}
     """
-    merged: Plain = json.loads(json.dumps(plain))
+    merged: Plain = copy.deepcopy(dict(plain))
     for name, value in settings.items():
         *sections, last = name.split(".")
         place = merged

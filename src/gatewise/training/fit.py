@@ -1,12 +1,15 @@
 """The training loop: one for every task.
 
-Nothing in it is random but a pure function of (seed, step): before each step the generator is seeded anew, and the
+Everything random in it is a pure function of (seed, step): before each step torch's generator is seeded anew, and the
 order of examples is computed from (seed, epoch). So a training that was stopped anywhere needs no random state to go
-on exactly as if it had not been.
+on exactly as if it had not been. The generator belongs to the process: trainings in several threads take turns.
 """
 
 import hashlib
+import logging
 import math
+import os
+import re
 import signal
 import threading
 import time
@@ -19,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from gatewise.data.batching import epoch_order, padding_share, shard
@@ -36,7 +39,7 @@ from gatewise.training.checkpoint import (
 )
 from gatewise.training.config import TrainConfig
 from gatewise.training.evaluate import measure, run_model
-from gatewise.types import Example, Results
+from gatewise.types import Example
 
 
 class Epoch(NamedTuple):
@@ -116,9 +119,12 @@ def fit(
         RunError: ``state_file`` is damaged, or of other data.
     """
     loop = _Loop(task, model, train, valid, config, fabric, state_file, watcher, on_best)
-    with torch.random.fork_rng(devices=_cuda_devices(fabric)), _stop_on_signals() as stop:
+    with _TURN, torch.random.fork_rng(devices=_cuda_devices(fabric)), _stop_on_signals() as stop:
         loop.run(stop)
     return Fitted(loop.best, loop.progress)
+
+
+_TURN = threading.Lock()
 
 
 class _Loop:
@@ -140,16 +146,17 @@ class _Loop:
         self.fabric, self.state_file, self.watcher, self.on_best = fabric, state_file, watcher, on_best
         self.lengths = [len(example.input) for example in train]
         self.steps_per_epoch = len(self.batches(0))
-        self.fingerprint = fingerprint(train)
+        self.fingerprint = fingerprint(train, valid)
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         self.raw_model = model
         self.progress = Progress()
         self.best: Tensors = cpu_state(model)
         self.schedule = make_schedule(optimizer, config, self.steps_per_epoch * config.epochs, task.monitor.mode)
-        if state_file.exists():
-            self.restore(load_checkpoint(state_file), optimizer)
         self.optimizer: Any
         self.model, self.optimizer = fabric.setup(model, optimizer)
+        if state_file.exists():
+            # Only now: the optimiser's state takes device and dtype of the weights, which Fabric has just moved.
+            self.restore(load_checkpoint(state_file), optimizer)
         self.saved_at = time.monotonic()
 
     def batches(self, epoch: int) -> list[np.ndarray]:
@@ -167,16 +174,16 @@ class _Loop:
             started = time.monotonic()
             self.model.train()
             for indices in self.batches(progress.epoch)[progress.batch :]:
-                self.step(indices)
-                if stop.is_set():
+                if self.step(indices, stop):
                     self.save()
                     raise InterruptedTraining(self.state_file.parent, progress.epoch + 1, progress.step)
                 if time.monotonic() - self.saved_at > 60 * self.config.save_minutes:
                     self.save()
             self.end_epoch(started)
 
-    def step(self, indices: np.ndarray) -> None:
-        """One optimiser step."""
+    def step(self, indices: np.ndarray, stop: threading.Event) -> bool:
+        """One optimiser step; returns whether any process was asked to stop, so that all stop together."""
+        asked = False
         progress, config = self.progress, self.config
         torch.manual_seed(_step_seed(config.seed, progress.step, self.fabric.global_rank))
         batch = self.task.collate([self.train[i] for i in indices]).to(self.fabric.device)
@@ -184,8 +191,9 @@ class _Loop:
         total, count = float(loss.total.detach()), float(loss.count)
         if self.fabric.world_size > 1:
             # Data parallelism averages gradients; dividing by the global count makes that the global mean.
-            both = self.fabric.all_reduce(torch.tensor([total, count], device=self.fabric.device), reduce_op="sum")
-            total, count = float(both[0]), float(both[1])
+            sums = torch.tensor([total, count, stop.is_set()], dtype=torch.float64, device=self.fabric.device)
+            torch.distributed.all_reduce(sums)
+            total, count, asked = float(sums[0]), float(sums[1]), bool(sums[2])
         if not math.isfinite(total):
             raise RunError(
                 f"Training: expected a finite loss, got {total} at step {progress.step + 1}. "
@@ -193,8 +201,7 @@ class _Loop:
             )
         self.optimizer.zero_grad()
         self.fabric.backward(loss.total * (self.fabric.world_size / count))
-        if config.clip_norm > 0:
-            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+        self.clip()
         self.optimizer.step()
         if not isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step()
@@ -203,6 +210,21 @@ class _Loop:
         progress.batch += 1
         progress.step += 1
         self.watcher.on_step(sequences=len(indices) * self.fabric.world_size, loss=progress.total / progress.count)
+        return asked if self.fabric.world_size > 1 else stop.is_set()
+
+    def clip(self) -> None:
+        """Shortens the gradient; one that is not finite would turn every weight into NaN."""
+        if self.config.clip_norm == 0:
+            return
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
+        )
+        # In float16 it happens now and then: the scaler sees it, leaves the step out and scales less.
+        if self.config.precision != "16" and norm is not None and not math.isfinite(float(norm)):
+            raise RunError(
+                f"Training: expected a finite gradient, got {float(norm)} at step {self.progress.step + 1}. "
+                "Lower train.lr, or look for extreme values in the data (gatewise data)."
+            )
 
     def end_epoch(self, started: float) -> None:
         """Measures, keeps the best, writes down."""
@@ -243,6 +265,7 @@ class _Loop:
                 self.best,
                 self.optimizer.state_dict(),
                 _json_ready(self.schedule.state_dict()),
+                _json_ready(self.fabric.strategy.precision.state_dict()),
                 self.fingerprint,
             )
             save_checkpoint(self.state_file, checkpoint)
@@ -257,6 +280,7 @@ class _Loop:
         load_into(self.raw_model, checkpoint.model, source=self.state_file)
         optimizer.load_state_dict(checkpoint.optimizer)
         self.schedule.load_state_dict(checkpoint.schedule)
+        self.fabric.strategy.precision.load_state_dict(checkpoint.scaler)
         self.progress, self.best = checkpoint.progress, checkpoint.best
 
 
@@ -284,17 +308,24 @@ def make_schedule(
     return LambdaLR(optimizer, lambda step: 1.0)
 
 
-def make_fabric(config: TrainConfig) -> Fabric:
+def make_fabric(config: TrainConfig, *, distributed: bool = True) -> Fabric:
     """Device, precision and processes of a run; several processes where ``torchrun`` started it.
+
+    Args:
+        config: of the run.
+        distributed: False for one process in any case: each then works for itself.
+
+    Returns:
+        The fabric, to be launched.
 
     Raises:
         ConfigError: the device does not exist here.
     """
-    import os
-
-    kind, _, number = config.device.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps"):
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", config.device):
         raise ConfigError(f'train.device: expected auto, cpu, cuda, cuda:N or mps, got "{config.device}".')
+    kind, _, number = config.device.partition(":")
+    if config.precision == "16" and (kind == "cpu" or (kind == "auto" and not torch.cuda.is_available())):
+        raise ConfigError("train.precision: expected 32, bf16 or 64 on a CPU, got 16. Use --precision bf16.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"train.device: expected a device that is here, got {config.device} with {torch.cuda.device_count()} "
@@ -305,7 +336,12 @@ def make_fabric(config: TrainConfig) -> Fabric:
             "train.device: expected a device that is here, got mps without Apple's GPU. Use --device cpu."
         )
     precision = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed", "16": "16-mixed"}[config.precision]
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what the user has just asked for
+    if "TORCHELASTIC_RUN_ID" in os.environ and distributed:
+        if number:
+            raise ConfigError(
+                f"train.device: expected cuda under torchrun, got {config.device}. It deals out the GPUs."
+            )
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // local
         return Fabric(accelerator=kind, devices=local, num_nodes=nodes, precision=precision, strategy="ddp")  # type: ignore[arg-type]
@@ -313,12 +349,15 @@ def make_fabric(config: TrainConfig) -> Fabric:
     return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
 
 
-def fingerprint(examples: Sequence[Example]) -> str:
+def fingerprint(*sides: Sequence[Example]) -> str:
     """A hash of encoded examples: a training can only go on with the data it began with."""
     digest = hashlib.sha256()
-    for example in examples:
-        digest.update(np.ascontiguousarray(example.input).tobytes())
-        digest.update(np.asarray(example.target).tobytes())
+    for examples in sides:
+        digest.update(b"side")
+        for example in examples:
+            for values in (example.input, np.asarray(example.target)):
+                digest.update(f"{values.shape} {values.dtype}".encode())
+                digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -360,6 +399,3 @@ def _stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["Epoch", "Fitted", "InterruptedTraining", "Results", "Tensor", "Watcher", "fit", "make_fabric"]

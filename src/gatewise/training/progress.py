@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from typing import Any
 
 from rich.console import Console
@@ -26,12 +27,16 @@ class Silent:
     def on_epoch(self, epoch: Epoch) -> None:
         """See :class:`gatewise.training.fit.Watcher`."""
 
+    def on_note(self, note: str) -> None:
+        """Something that a user should know. Nobody is looking: a warning."""
+        warnings.warn(f"{note}.", stacklevel=3)
+
     def close(self) -> None:
         """Takes down what is on the screen."""
 
 
 class PlainLines(Silent):
-    """One line an epoch, for logs and pipes; the first, the last, every best one, and one every few seconds.
+    """One line an epoch, for logs and pipes; the first, the last, and one every few seconds.
 
     Args:
         metric: the monitored one, shown beside the losses.
@@ -42,6 +47,10 @@ class PlainLines(Silent):
         self.metric, self.console = metric, console
         self.epochs = 0
         self.shown_at = -1e9
+
+    def on_note(self, note: str) -> None:
+        """Prints it."""
+        _print_note(self.console, note)
 
     def on_start(self, *, epochs: int, batches: int, progress: Progress) -> None:
         """Remembers the number of epochs."""
@@ -56,7 +65,7 @@ class PlainLines(Silent):
 
 
 class LiveBar(Silent):
-    """A bar over all steps with loss, metric, speed and time left; each best epoch stays as a line above it.
+    """A bar over all steps with loss, best metric, speed and time left.
 
     Args:
         metric: the monitored one.
@@ -77,12 +86,16 @@ class LiveBar(Silent):
             console=console,
             transient=True,
         )
-        self.epochs = self.batches = 0
+        self.epochs = 0
         self.id: Any = None
+
+    def on_note(self, note: str) -> None:
+        """Prints it above the bar."""
+        _print_note(self.bar.console, note)
 
     def on_start(self, *, epochs: int, batches: int, progress: Progress) -> None:
         """Puts up the bar."""
-        self.epochs, self.batches = epochs, batches
+        self.epochs = epochs
         self.bar.start()
         self.id = self.bar.add_task(
             "",
@@ -117,6 +130,10 @@ class _Speed(ProgressColumn):
     def render(self, task: BarTask) -> Text:
         elapsed = task.elapsed or 0.0
         return Text(f"{task.fields['sequences'] / elapsed:.0f} seq/s" if elapsed > 0 else "", style="cyan")
+
+
+def _print_note(console: Console, note: str) -> None:
+    console.print(f"Note: {note}.", highlight=False, markup=False, soft_wrap=True)
 
 
 def epoch_line(epoch: Epoch, epochs: int, metric: str) -> str:

@@ -23,7 +23,7 @@ from gatewise.data.adapter import SequenceAdapter, adapter_from_json
 from gatewise.errors import ConfigError, DataError, RunError
 from gatewise.training.checkpoint import Tensors, read_tensors
 from gatewise.training.config import FORMAT, Config, Plain, from_plain, read_toml, to_plain
-from gatewise.training.files import write_atomic
+from gatewise.training.files import append_line, to_json, write_atomic
 
 NAMES = (
     "config.toml",
@@ -77,6 +77,8 @@ class RunDirectory:
         """Removes an old run's files, and nothing else."""
         for name in ("config.toml", *NAMES):  # without its configuration it is no run any more
             self.file(name).unlink(missing_ok=True)
+            for left_by_a_crash in self.path.glob(f".{name}.*"):
+                left_by_a_crash.unlink()
 
     def write_config(self, config: Config) -> None:
         """Writes the resolved settings and the versions they were used with."""
@@ -162,8 +164,7 @@ class RunDirectory:
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Adds a line to ``metrics.jsonl``."""
-        with self.file("metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self.file("metrics.jsonl"), to_json(line))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One entry an epoch; a last line cut off by a crash is left out."""
@@ -181,11 +182,11 @@ class RunDirectory:
     def cut_metrics(self, epochs: int) -> None:
         """Keeps the first epochs: those that the state knows of."""
         kept = [line for line in self.read_metrics() if line["epoch"] <= epochs]
-        write_atomic(self.file("metrics.jsonl"), "".join(json.dumps(line) + "\n" for line in kept))
+        write_atomic(self.file("metrics.jsonl"), "".join(to_json(line) + "\n" for line in kept))
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Writes ``results.json``."""
-        write_atomic(self.file("results.json"), json.dumps(results, indent=1))
+        write_atomic(self.file("results.json"), to_json(results, indent=1))
 
     def read_results(self) -> dict[str, Any]:
         """Metrics by data set; empty while the training is not finished."""

@@ -1,0 +1,103 @@
+"""Stopped at any point, resumed with the command that was printed."""
+
+import shlex
+import signal
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from gatewise.training import fit
+from gatewise.training.run import RunDirectory
+from tables import QUICK, write_wide
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch):
+    """Ctrl-C at an optimiser step of this process, once."""
+
+    def arm(at):
+        steps = [0]
+        original = fit._Loop.step
+
+        def step(self, indices, stop):
+            steps[0] += 1
+            if steps[0] == at:
+                signal.raise_signal(signal.SIGINT)
+            return original(self, indices, stop)
+
+        monkeypatch.setattr(fit._Loop, "step", step)
+
+    return arm
+
+
+def printed_command(answer):
+    """The words of the command that an interrupted training printed."""
+    words = shlex.split(answer.err.splitlines()[-1])
+    assert words[0] == "gatewise"
+    return words[1:]
+
+
+@pytest.mark.parametrize("precision", ["32", "64", "bf16"])
+def test_the_printed_command_goes_on(gatewise, interrupt_at, tmp_path, precision):
+    data = write_wide(tmp_path / "a.csv")
+    words = ("train", "classification", "--data", data, "--target", "label", "--precision", precision, *QUICK)
+    assert gatewise(*words, "--out", tmp_path / "whole").code == 0
+    interrupt_at(3)
+    answer = gatewise(*words, "--out", tmp_path / "run")
+    assert answer.code == 130
+    assert "after step 3" in answer.err
+    answer = gatewise(*printed_command(answer))
+    assert answer.code == 0, answer.err
+    whole, resumed = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "run"))
+    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
+    assert gatewise("predict", tmp_path / "run", "--data", data).code == 0
+
+
+def test_folds_go_on(gatewise, interrupt_at, tmp_path):
+    data = write_wide(tmp_path / "a.csv")
+    interrupt_at(7)
+    words = ("--data", data, "--target", "label", "--folds", "3", "--out", tmp_path / "cv", *QUICK)
+    answer = gatewise("train", "classification", *words)
+    assert answer.code == 130
+    answer = gatewise(*printed_command(answer))
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "cv" / "folds.json").exists()
+
+
+def test_folds_in_a_file(gatewise, tmp_path):
+    data = write_wide(tmp_path / "a.csv")
+    config = tmp_path / "c.toml"
+    config.write_text('task = "classification"\n[data]\nfolds = 2\ntarget = ["label"]\n')
+    answer = gatewise("train", "--config", config, "--data", data, "--out", tmp_path / "cv", *QUICK)
+    assert answer.code == 0, answer.err
+    assert "mean" in answer.out
+
+
+def test_killed_before_its_first_state_begins_anew(gatewise, tmp_path, monkeypatch):
+    """The data were mended in between: nothing measured on the old file may survive."""
+    run, data = tmp_path / "run", tmp_path / "a.csv"
+    words = ("train", "classification", "--data", data, "--target", "label", "--out", run, *QUICK)
+    good = write_wide(data).read_text()
+    data.write_text(good.replace(good.splitlines()[1].split(",")[0], "99999", 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(fit._Loop, "run", lambda self, stop: (_ for _ in ()).throw(MemoryError("killed")))
+        patched.setattr("sys.argv", ["gatewise", *map(str, words)])
+        from gatewise.cli.main import main
+
+        with pytest.raises(MemoryError):
+            main()
+    assert RunDirectory(run).holds_run
+    old = (run / "adapter.json").read_text()
+    data.write_text(good)
+    assert gatewise(*words, "--resume").code == 0
+    assert (run / "adapter.json").read_text() != old
+
+
+def test_resume_needs_no_more_than_the_run(gatewise, interrupt_at, tmp_path):
+    data = write_wide(tmp_path / "a.csv")
+    words = ("train", "classification", "--data", data, "--target", "label", *QUICK)
+    interrupt_at(3)
+    assert gatewise(*words, "--out", tmp_path / "run").code == 130
+    answer = gatewise("train", "--resume", "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
