@@ -3,8 +3,10 @@
     python benchmarks/accuracy/run.py forda-bilstm --seeds 0 1 2 --jobs 2
 
 Each seed is a process of its own with one thread, so that its result does not depend on how many run at once. Results
-are kept in runs/accuracy/NAME-SEED; a seed that is there is not trained again, one that was interrupted goes on.
-Nothing is chosen by the test data.
+are kept in runs/accuracy/NAME-SEED; a seed that is there is only measured again (and refused if its settings were
+others), one that was interrupted goes on. Nothing is chosen by the test data. The data lie in ../shared/data, beside
+the
+repository.
 """
 
 import argparse
@@ -114,7 +116,7 @@ def main() -> None:
     if arguments.one:
         train(arguments.name, arguments.seeds[0], arguments.threads)
         return
-    waiting = [s for s in arguments.seeds if not (directory(arguments.name, s) / "results.json").exists()]
+    waiting = list(arguments.seeds)
     running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < arguments.jobs:
@@ -123,6 +125,8 @@ def main() -> None:
         for process in [process for process in running if process.poll() is not None]:
             running.remove(process)
             if process.returncode:
+                for other in running:
+                    other.terminate()
                 sys.exit(process.returncode)
         time.sleep(0.2)
     print("| data, recipe | | test accuracy, % | each seed | published | minutes a seed | command |")

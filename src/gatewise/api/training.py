@@ -126,6 +126,7 @@ def train(
                 directory.write_adapter(prepared.adapter)
                 directory.write_config(chosen)
         fabric.barrier()
+        shown.on_summary(_summary(chosen, prepared, model, fabric.device))
         for note in notes:
             shown.on_note(note)
         try:
@@ -216,6 +217,21 @@ def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> None:
     with torch.no_grad():
         task.loss(model(batch), batch)
     model.train()
+
+
+def _summary(config: Config, prepared: Prepared, model: nn.Module, device: torch.device) -> str:
+    lengths = prepared.train_data.lengths
+    steps = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
+    channels = prepared.adapter.input_size
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    threads = (
+        f", {config.train.threads} thread{'s' if config.train.threads > 1 else ''}" if device.type == "cpu" else ""
+    )
+    return (
+        f"{len(prepared.train)} sequences to learn from, {len(prepared.valid)} to choose the best epoch on; "
+        f"{channels} channel{'s' if channels > 1 else ''}, {steps} steps. "
+        f"Recipe {config.model.recipe}, {parameters:,} parameters, {device.type}{threads}."
+    )
 
 
 def new_directory(name: str) -> RunDirectory:

@@ -27,6 +27,9 @@ class Silent:
     def on_epoch(self, epoch: Epoch) -> None:
         """See :class:`gatewise.training.fit.Watcher`."""
 
+    def on_summary(self, summary: str) -> None:
+        """What is about to be trained, in a line."""
+
     def on_note(self, note: str) -> None:
         """Something that a user should know. Nobody is looking: a warning."""
         warnings.warn(f"{note}.", stacklevel=3)
@@ -47,6 +50,10 @@ class PlainLines(Silent):
         self.metric, self.console = metric, console
         self.epochs = 0
         self.shown_at = -1e9
+
+    def on_summary(self, summary: str) -> None:
+        """Prints it."""
+        self.console.print(summary, highlight=False, markup=False, soft_wrap=True)
 
     def on_note(self, note: str) -> None:
         """Prints it."""
@@ -88,6 +95,10 @@ class LiveBar(Silent):
         )
         self.epochs = 0
         self.id: Any = None
+
+    def on_summary(self, summary: str) -> None:
+        """Prints it above the bar."""
+        self.bar.console.print(summary, highlight=False, markup=False, soft_wrap=True)
 
     def on_note(self, note: str) -> None:
         """Prints it above the bar."""
