@@ -197,6 +197,7 @@ def test_config_with_three_mistakes(mistake, tmp_path):
         (("train", "classification", "--data", "x.csv", "--device", "cuda:7"), "cuda:7"),
         (("train", "classification", "--data", "x.csv", "--resume"), "--out"),
         (("train", "classification", "--dat", "x.csv"), "--dat"),
+        (("train", "classification", "--data", "x.csv", "--threads", "99999"), "--threads"),
         (("predict",), "RUN"),
         (("fly",), "fly"),
         (("sample", "japanese-vowel"), 'Did you mean "japanese-vowels"?'),
@@ -209,6 +210,26 @@ def test_wrong_words(mistake, tmp_path, monkeypatch, words, part):
     assert not (tmp_path / "runs").exists()
 
 
+def test_predict_does_not_look_at_answers(gatewise, trained, tmp_path):
+    path = write_wide(tmp_path / "a.csv", labels=("down", "never seen"))
+    answer = gatewise("predict", trained / "run", "--data", path)
+    assert answer.code == 0, answer.err
+
+
+@pytest.mark.parametrize("out", ["/dev/null/x", "/proc/x", "x" * 300])
+def test_places_that_cannot_be(train, trained, out):
+    assert "Choose another place" in train(trained / "train.csv", "--target", "label", out=out)
+
+
+def test_state_of_another_kind(gatewise, trained, tmp_path):
+    run = shutil.copytree(trained / "run", tmp_path / "mine")
+    shutil.copy(run / "weights.safetensors", run / "state.safetensors")
+    answer = gatewise("train", "--resume", "--out", run)
+    assert answer.code == 2
+    assert "state.safetensors: expected" in answer.err.splitlines()[-1]
+    assert "Traceback" not in answer.err
+
+
 @pytest.mark.parametrize(
     ("setting", "part"),
     [
@@ -219,6 +240,11 @@ def test_wrong_words(mistake, tmp_path, monkeypatch, words, part):
         ("loss.label_smoothing=2", "label_smoothing"),
         ("train.lr=inf", "train.lr"),
         ("train.lr=2020-01-01", "date"),
+        ("train.lr=1e300", "train.lr"),
+        ("data.length=99999999999999999999", "data.length"),
+        ("data=5", "data"),
+        ("model.hidden_sizes=[1000000000]", "65536"),
+        ("x=" + "[" * 3000, "no such setting"),
         ("train.device=cpu:1", "cpu:1"),
         ("train.device=cuda:x", "cuda:x"),
         ("train.precision='16'", "bf16"),

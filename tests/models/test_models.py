@@ -126,7 +126,7 @@ def test_augmentation_is_for_training_only():
     assert not torch.equal(model(x), model(x))
     model.eval()
     assert torch.equal(model(x), model(x))
-    with pytest.raises(OptionError, match="noise and scale of at least 0"):
+    with pytest.raises(OptionError, match="noise and scale from 0 to 100"):
         Augment(noise=-0.1)
 
 

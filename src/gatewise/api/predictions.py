@@ -51,8 +51,16 @@ def _values(values: Values, data: SequenceData, results: Results) -> dict[str, l
         "row": [row for row, _, _ in rows],
         **({} if data.ids is None else {"id": [data.ids[row] for row, _, _ in rows]}),
         **({"step": [step for _, step, _ in rows]} if values.per_step else {}),
-        **{name: [answer[k] if several else answer for _, _, answer in rows] for k, name in enumerate(values.names)},
+        **{
+            _beside(name): [answer[k] if several else answer for _, _, answer in rows]
+            for k, name in enumerate(values.names)
+        },
     }
+
+
+def _beside(name: str) -> str:
+    """A target's column; one that is called like a column of ours says what it is."""
+    return f"predicted_{name}" if name in ("row", "id", "step") else name
 
 
 def to_csv(adapter: SequenceAdapter, data: SequenceData, results: Results) -> str:
@@ -71,6 +79,8 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise OptionError(f'--out: expected a name ending in {", ".join(SUFFIXES)}, got "{path}".')
     if path.exists() and not overwrite:
         raise RunError(f"{path}: expected a new file, got one that exists. Choose another --out, or use --overwrite.")
+    if path.is_dir():
+        raise RunError(f"{path}: expected a file, got a folder. Choose another --out.")
     if not path.parent.is_dir():
         raise RunError(f"{path}: expected a folder to write to, got none at {path.parent}. Make it first.")
 

@@ -173,14 +173,21 @@ class Run:
         if channels != default_channels(len(channels)):
             # Named columns: those that the model was trained on, whatever else stands in the new table.
             options = replace(options, features=channels)
-        return from_python(data, targets, options, require_target=require_target)
+        found = from_python(data, targets, options, require_target=require_target)
+        if not require_target:
+            return replace(found, targets=None)  # answers are not looked at, right or wrong
+        if found.targets is None:
+            raise DataError(
+                f"{found.source}: expected a target for every sequence, got none. Give targets, or predict."
+            )
+        return found
 
     def run(self, data: SequenceData, *, on_batch: OnBatch | None = None) -> Results:
         """Predictions and references of data as read."""
         settings = replace(self.config.train, device=self.device)
         fabric = make_fabric(settings, distributed=False)
         model = fabric.setup_module(self._batch_model)
-        with cpu_threads(self.threads or settings.threads):
+        with cpu_threads(self.threads or settings.threads or 1):
             return run_model(
                 self.task,
                 model,

@@ -1,5 +1,6 @@
 """`train`: from data to a finished run."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Mapping
@@ -119,35 +120,34 @@ def train(
             notes += _start_from(model, RunDirectory(Path(chosen.init)), prepared.adapter)
         _try_out(made, model, prepared)
         shown = make_watcher(made.monitor.metric, show=progress and fabric.is_global_zero)
-        if fabric.is_global_zero:
-            directory.path.mkdir(parents=True, exist_ok=True)
-            if not resumes:
-                directory.clear()
+        holding = directory.held(anew=not resumes) if fabric.is_global_zero else contextlib.nullcontext()
+        with holding:
+            if fabric.is_global_zero and not resumes:
                 directory.write_adapter(prepared.adapter)
                 directory.write_config(chosen)
-        fabric.barrier()
-        shown.on_summary(_summary(chosen, prepared, model, fabric.device))
-        for note in notes:
-            shown.on_note(note)
-        try:
-            fitted = fit(
-                made,
-                model,
-                prepared.train,
-                prepared.valid,
-                chosen.train,
-                fabric=fabric,
-                state_file=directory.file("state.safetensors"),
-                watcher=_Recorder(directory, shown) if fabric.is_global_zero else shown,
-                on_best=directory.write_weights,
-            )
-        finally:
-            shown.close()
-        run = Run(directory, device=chosen.train.device, threads=chosen.train.threads)
-        if fabric.is_global_zero:
-            directory.write_weights(fitted.weights)
-            run.finish(prepared, test_data, report=report)
-        fabric.barrier()
+            fabric.barrier()
+            shown.on_summary(_summary(chosen, prepared, model, fabric.device))
+            for note in notes:
+                shown.on_note(note)
+            try:
+                fitted = fit(
+                    made,
+                    model,
+                    prepared.train,
+                    prepared.valid,
+                    chosen.train,
+                    fabric=fabric,
+                    state_file=directory.file("state.safetensors"),
+                    watcher=_Recorder(directory, shown) if fabric.is_global_zero else shown,
+                    on_best=directory.write_weights,
+                )
+            finally:
+                shown.close()
+            run = Run(directory, device=chosen.train.device, threads=chosen.train.threads)
+            if fabric.is_global_zero:
+                directory.write_weights(fitted.weights)
+                run.finish(prepared, test_data, report=report)
+            fabric.barrier()
     return run
 
 

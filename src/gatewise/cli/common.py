@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 errors = Console(stderr=True)
 output = Console()
@@ -18,7 +19,7 @@ DataOption = Annotated[
     typer.Option("--data", metavar="FILE", help="Sequences: .ts .tsv .txt .csv .parquet .npz, also .gz .xz."),
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads.")]
 IdOption = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Tables: which sequence a row is of.")]
 TimeOption = Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="Tables: orders the steps.")]
 FeaturesOption = Annotated[
@@ -40,7 +41,7 @@ def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     rows = list(dict.fromkeys(metric for column in columns.values() for metric in column))
     for metric in rows:
         table.add_row(metric, *(show(column[metric]) if metric in column else "" for column in columns.values()))

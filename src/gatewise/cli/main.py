@@ -1,5 +1,6 @@
 """The command line: one file per verb, all of them thin over :mod:`gatewise.api`."""
 
+import os
 import sys
 
 import typer
@@ -60,11 +61,18 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # a full disk, a name that is too long, a file system that cannot be written
+        what = f"{error.filename}: " if error.filename else ""
+        code = _fail(f"{what}{error.strerror or error}. Choose another place or make room.")
+    except MemoryError:
+        code = _fail("out of memory. Use shorter sequences, smaller batches or a smaller model.")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str) -> int:
-    typer.echo(f"gatewise: {' '.join(message.split())}", err=True)
+    # A file name may hold bytes that are no text.
+    line = f"gatewise: {' '.join(message.split())}".encode("utf-8", "backslashreplace").decode()
+    typer.echo(line, err=True)
     return 2

@@ -36,4 +36,4 @@ def predict(
         typer.echo(to_csv(loaded.adapter, sequences, results), nl=False)
     else:
         write(out, loaded.adapter, sequences, results)
-        errors.print(f"{len(sequences)} predictions in {out}", highlight=False, soft_wrap=True)
+        errors.print(f"{len(sequences)} predictions in {out}", highlight=False, markup=False, soft_wrap=True)

@@ -13,4 +13,4 @@ def report(run: RunArgument, data: DataOption = None, device: DeviceOption = Non
     loaded = load(run, device=device or "auto")
     with progress(1, "writing the report"):
         path = loaded.write_report(data)
-    output.print(f"Report: {path}", highlight=False, soft_wrap=True)
+    output.print(f"Report: {path}", highlight=False, markup=False, soft_wrap=True)

@@ -22,7 +22,7 @@ def sample(
 
     if name is None:
         for known in samples.SAMPLES:
-            output.print(known, highlight=False)
+            output.print(known, highlight=False, markup=False)
         return
     folder = out / samples.SAMPLES.get(name, name)
     contents = {folder / file.name: file.read_bytes() for file in samples.files(name)}
@@ -32,4 +32,4 @@ def sample(
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in contents.items():
         write_atomic(path, content)
-        output.print(str(path), highlight=False, soft_wrap=True)
+        output.print(str(path), highlight=False, markup=False, soft_wrap=True)

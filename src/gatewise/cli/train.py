@@ -130,24 +130,26 @@ def _run(
             return
         run = train_run(out=out, config=config, resume=resume, settings=settings, progress=not quiet, **rest)
     except InterruptedTraining as stop:
-        errors.print(f"{stop} Go on with:\n  {_resume_command(stop.path)}", highlight=False, soft_wrap=True)
+        errors.print(
+            f"{stop} Go on with:\n  {_resume_command(stop.path)}", highlight=False, markup=False, soft_wrap=True
+        )
         raise typer.Exit(130) from None
     if not quiet and os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks for all
         results = run.results
         output.print()
         output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
         where = run.path
-        output.print(f"\nBest epoch {results['best_epoch']} of {results['epochs']}.", highlight=False)
-        output.print(f"Report:  {where / 'report.html'}", highlight=False, soft_wrap=True)
-        output.print(f"Predict: gatewise predict {where} --data FILE", highlight=False, soft_wrap=True)
+        output.print(f"\nBest epoch {results['best_epoch']} of {results['epochs']}.", highlight=False, markup=False)
+        output.print(f"Report:  {where / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+        output.print(f"Predict: gatewise predict {where} --data FILE", highlight=False, markup=False, soft_wrap=True)
 
 
 def _has_folds(config: Path | None, settings: dict[str, Any]) -> bool:
     """Whether all folds are asked for, by an option or in the file."""
     from gatewise.training.config import merge, read_toml
 
-    data = merge(read_toml(config) if config is not None else {}, settings).get("data", {})
-    return "folds" in data and "fold" not in data
+    data = merge(read_toml(config) if config is not None else {}, settings).get("data")
+    return isinstance(data, dict) and "folds" in data and "fold" not in data
 
 
 def _run_folds(*, quiet: bool, **options: Any) -> None:
@@ -156,7 +158,7 @@ def _run_folds(*, quiet: bool, **options: Any) -> None:
     summary = cross_validate(progress=not quiet, **options)
     if not quiet:
         output.print(metrics_table(summary.columns()))
-        output.print(f"\nRuns: {summary.path}/fold-*", highlight=False, soft_wrap=True)
+        output.print(f"\nRuns: {summary.path}/fold-*", highlight=False, markup=False, soft_wrap=True)
 
 
 def _resume_command(path: Path) -> str:
@@ -164,9 +166,10 @@ def _resume_command(path: Path) -> str:
     if path.name.startswith("fold-"):
         path = path.parent
     words = [word for word in sys.argv[1:] if word != "--overwrite"]
-    if not any(word == "--out" or word.startswith("--out=") for word in words):
-        words += ["--out", str(path)]
-    return shlex.join(["gatewise", *words, *([] if "--resume" in words else ["--resume"])])
+    more = [] if any(word == "--out" or word.startswith("--out=") for word in words) else ["--out", str(path)]
+    more += [] if "--resume" in words else ["--resume"]
+    end = words.index("--") if "--" in words else len(words)  # what follows it is no option
+    return shlex.join(["gatewise", *words[:end], *more, *words[end:]])
 
 
 def _number_or_word(text: str | None) -> float | str | None:

@@ -13,6 +13,7 @@ from gatewise.nn.lstm import LSTM
 from gatewise.nn.norm import SequenceBatchNorm
 from gatewise.sequences import mask_of_lengths
 
+LARGEST = 65_536  # units of a layer: beyond, a typing error is likelier than 64 GiB of weights
 ENCODERS = ("lstm", "gru", "rnn")
 
 
@@ -62,8 +63,10 @@ class Encoder(nn.Module):
         kernel: str = "auto",
     ) -> None:
         super().__init__()
-        if not hidden_sizes or min(hidden_sizes) < 1:
-            raise OptionError(f"hidden_sizes: expected one positive number a layer, got {hidden_sizes}. Try 64, 64.")
+        if not hidden_sizes or min(hidden_sizes) < 1 or max(hidden_sizes) > LARGEST:
+            raise OptionError(
+                f"hidden_sizes: expected one number from 1 to {LARGEST} a layer, got {hidden_sizes}. Try 64, 64."
+            )
         if kind != "lstm" and (cell not in (None, Cell()) or kernel != "auto"):
             raise OptionError(
                 f'encoder: expected no cell and no kernel for "{kind}", got {cell} and "{kernel}". '

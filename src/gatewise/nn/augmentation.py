@@ -19,7 +19,7 @@ class Augment:
         dropout: probability of zeroing a value.
 
     Raises:
-        OptionError: a size below 0, or a probability of 1 and more.
+        OptionError: a size below 0 or above 100, or a probability of 1 and more.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  read by pydantic where settings are checked
@@ -29,8 +29,8 @@ class Augment:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.noise, self.scale, self.dropout) < 0 or self.dropout >= 1:
-            raise OptionError(f"Augment: expected noise and scale of at least 0 and dropout in [0, 1), got {self}.")
+        if not (0 <= self.noise <= 100 and 0 <= self.scale <= 100 and 0 <= self.dropout < 1):
+            raise OptionError(f"Augment: expected noise and scale from 0 to 100 and dropout in [0, 1), got {self}.")
 
 
 class Augmentation(nn.Module):

@@ -84,6 +84,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
         RunError: the file is damaged.
     """
     header, tensors = read_tensors(path, "training")
+    try:
+        return _checkpoint(header, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{path}: expected the state of a training, got another file or another version's ({error!r}). "
+            "Start anew with --overwrite."
+        ) from None
+
+
+def _checkpoint(header: dict[str, Any], tensors: Tensors) -> Checkpoint:
     parts: dict[str, Tensors] = {"model": {}, "best": {}}
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():

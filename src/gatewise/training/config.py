@@ -45,7 +45,7 @@ class DataConfig:
     """To mean 0 and deviation 1: each channel over the training data, each sequence by itself, or not at all."""
     missing: Literal["mean", "previous", "indicator"] = "mean"
     """A missing value becomes the channel's mean, the value before it, or the mean with a channel that says so."""
-    length: Annotated[int, Field(ge=1)] | None = None
+    length: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Cut or pad every sequence to so many steps; none keeps their lengths (padding is then ignored)."""
     split: Literal["auto", "stratified", "group", "time", "random"] = "auto"
     """How the validation part is taken; auto: by group where one is given, else stratified by label, else random."""
@@ -68,7 +68,7 @@ class TrainConfig:
     """Passes over the training data; 0 for as many as 1,000 steps take, but at least 30."""
     batch_size: Annotated[int, Field(ge=0)] = 0
     """Sequences per step; 0 for an eighth of the data, but at least 4 and at most 32."""
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
+    lr: Annotated[float, Field(gt=0, le=100)] = 2e-3
     """Learning rate; with one-cycle its peak."""
     schedule: Literal["one-cycle", "plateau", "constant"] = "one-cycle"
     """One-cycle: up, then down to zero over all epochs. Plateau: a tenth after some epochs without progress."""
@@ -86,7 +86,7 @@ class TrainConfig:
     """auto, cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
     precision: Literal["32", "bf16", "16", "64"] = "32"
     """32; bf16 or 16: weights in 32 bits, the rest in 16 where that is safe; 64 to compare with."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads; 0 for one where the LSTM is small, which is fastest, and else for as many as there are cores."""
     save_minutes: Annotated[float, Field(gt=0)] = 10.0
     """Also save within an epoch after so many minutes."""
@@ -295,7 +295,7 @@ def read_toml(path: Path | str) -> Plain:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: expected a configuration file, got none. Check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:  # ValueError: no TOML, or no UTF-8
         raise ConfigError(f"{path}: expected TOML, got a text that is not: {error}. Mend it.") from None
 
 
@@ -331,5 +331,5 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ConfigError(f'--set: expected name=value, got "{text}". For example --set train.lr=1e-3')
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # ValueError: no TOML, so plain text
         return name.strip(), value.strip()

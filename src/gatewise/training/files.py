@@ -15,11 +15,15 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         content: text is written as UTF-8.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:  # a full disk: the old file stays, and nothing of the new one
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def append_line(path: Path, line: str) -> None:

@@ -66,8 +66,6 @@ def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> P
     if valid.targets is None:
         raise DataError(f"{valid.source}: expected a target for every sequence, got none. Name the target column.")
     train_examples, valid_examples = adapter.encode(data), adapter.encode(valid)
-    for side, examples in ((data, train_examples), (valid, valid_examples)):
-        _refuse_empty(side, examples)
     return Prepared(train_examples, valid_examples, data, valid, adapter, notes)
 
 
@@ -85,10 +83,3 @@ def _way(data: SequenceData, config: DataConfig) -> str | None:
     if config.split != "auto":
         return config.split
     return "group" if data.groups is not None else None
-
-
-def _refuse_empty(data: SequenceData, examples: Sequence[Example]) -> None:
-    """A sequence without steps has nothing to learn from; it is refused where it can still be named."""
-    for index, example in enumerate(examples):
-        if len(example.input) == 0:
-            raise DataError(f"{data.where(index)}: expected at least one step, got none. Take the sequence out.")

@@ -11,12 +11,15 @@ report.html          one page with pictures
 
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import save
 
 from gatewise.data.adapter import SequenceAdapter, adapter_from_json
@@ -73,11 +76,63 @@ class RunDirectory:
                 "Go on with --resume, replace it with --overwrite, or choose another --out."
             )
 
-    def clear(self) -> None:
-        """Removes an old run's files, and nothing else."""
+    @contextmanager
+    def held(self, *, anew: bool) -> Iterator[None]:
+        """Holds the directory for one training; nobody else can train in it meanwhile.
+
+        Args:
+            anew: what is there gives way. It is only set aside until the training has its first state: one that fails
+                before that leaves the directory as it was.
+
+        Raises:
+            RunError: another training holds it.
+        """
+        made = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"{self.path}: expected nobody else to train here, got another training. Choose another --out."
+            ) from None
+        try:
+            self._put_back()  # what a killed training had set aside
+            if anew:
+                self._move(self.path, self._aside)
+            yield
+        finally:
+            self._put_back()
+            lock.release()
+            (self.path / ".lock").unlink(missing_ok=True)
+            if made and not any(self.path.iterdir()):
+                self.path.rmdir()
+
+    @property
+    def _aside(self) -> Path:
+        return self.path / ".replaced"
+
+    def _put_back(self) -> None:
+        """Without a state, what is here was never trained, and what was set aside returns; else it is forgotten."""
+        if self.file("state.safetensors").exists():
+            self._remove(self._aside)
+        else:
+            self._remove(self.path)
+            self._move(self._aside, self.path)
+        if self._aside.exists():
+            self._aside.rmdir()
+
+    def _move(self, source: Path, target: Path) -> None:
+        for name in NAMES:
+            if (source / name).exists():
+                target.mkdir(exist_ok=True)
+                (source / name).replace(target / name)
+
+    def _remove(self, folder: Path) -> None:
+        """Removes a run's files from a folder, and nothing else."""
         for name in ("config.toml", *NAMES):  # without its configuration it is no run any more
-            self.file(name).unlink(missing_ok=True)
-            for left_by_a_crash in self.path.glob(f".{name}.*"):
+            (folder / name).unlink(missing_ok=True)
+            for left_by_a_crash in folder.glob(f".{name}.*"):
                 left_by_a_crash.unlink()
 
     def write_config(self, config: Config) -> None:
@@ -115,7 +170,8 @@ class RunDirectory:
 
     def versions(self) -> dict[str, str]:
         """Versions that the run was trained with."""
-        return self._plain_config().get("versions", {})  # type: ignore[no-any-return]
+        versions = self._plain_config().get("versions")
+        return versions if isinstance(versions, dict) else {}
 
     def _plain_config(self) -> dict[str, Any]:
         if not self.holds_run:
@@ -167,16 +223,19 @@ class RunDirectory:
         append_line(self.file("metrics.jsonl"), to_json(line))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """One entry an epoch; a last line cut off by a crash is left out."""
+        """One entry an epoch; from a damaged line on, as a crash leaves one, the rest is left out."""
         path = self.file("metrics.jsonl")
         if not path.exists():
             return []
         lines = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                lines.append(json.loads(line))
+                entry = json.loads(line)
             except json.JSONDecodeError:
                 break
+            if not isinstance(entry, dict) or not {"epoch", "best", "seconds"} <= entry.keys():
+                break
+            lines.append(entry)
         return lines
 
     def cut_metrics(self, epochs: int) -> None:
