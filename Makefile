@@ -14,6 +14,7 @@ install: .venv/installed  ## Make .venv and install gatewise in it
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
+	@echo 'Installed. To have gatewise on the path: . .venv/bin/activate'
 
 test: install  ## Run the tests (under 5 minutes on 2 cores)
 	$(BIN)/python -m pytest

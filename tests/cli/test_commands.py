@@ -75,6 +75,32 @@ def test_extra_columns_in_new_data_do_no_harm(gatewise, tmp_path):
     assert gatewise("predict", run, "--data", new).out == expected
 
 
+def test_a_long_table_read_as_a_wide_one_is_told(gatewise, tmp_path):
+    data = write_long(tmp_path / "a.csv")
+    said = "wide table, one row a sequence with steps t to score; not used: recording, person"
+    assert said in gatewise("data", data, "--target", "label").out
+    answer = gatewise("train", "classification", "--data", data, "--target", "label", "--out", tmp_path / "run", *QUICK)
+    assert said in answer.err
+
+
+def test_new_recordings_need_no_group(gatewise, tmp_path):
+    data, run = write_long(tmp_path / "a.csv"), tmp_path / "run"
+    words = ("--id", "recording", "--time", "t", "--features", "x,y", "--target", "label", "--group", "person")
+    assert gatewise("train", "classification", "--data", data, "--out", run, *words, *QUICK).code == 0
+    new = tmp_path / "new.csv"
+    polars.read_csv(data).drop("person", "label").write_csv(new)
+    assert gatewise("predict", run, "--data", new).out == gatewise("predict", run, "--data", data).out
+
+
+def test_other_formats_to_predict_on(gatewise, tmp_path):
+    """A run of a table predicts on arrays of the same channels."""
+    data, run = write_long(tmp_path / "a.csv"), tmp_path / "run"
+    words = ("--id", "recording", "--time", "t", "--features", "x,y", "--target", "label")
+    assert gatewise("train", "classification", "--data", data, "--out", run, *words, *QUICK).code == 0
+    np.savez(tmp_path / "new.npz", x=np.zeros((3, 5, 2)))
+    assert gatewise("predict", run, "--data", tmp_path / "new.npz").code == 0
+
+
 def test_class_that_training_never_sees(gatewise, tmp_path):
     """The last recordings are of a class that only validation has."""
     lines = write_wide(tmp_path / "a.csv").read_text().splitlines()
@@ -198,7 +224,7 @@ def test_data(gatewise, tmp_path):
     data = write_long(tmp_path / "a.csv")
     answer = gatewise("data", data, "--id", "recording", "--target", "label", "--features", "x,y")
     assert answer.code == 0
-    for part in ("24", "2 (x, y)", "down: 12", "up: 12"):
+    for part in ("24", "2 (x, y)", "2, 12 each (down, up)", "long table", "not used: person, t, score"):
         assert part in answer.out
     plain = json.loads(gatewise("data", data, "--id", "recording", "--target", "label", "--json").out)
     assert isinstance(plain, dict)

@@ -100,7 +100,9 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 @given(
     st.lists(st.text(), min_size=2, max_size=6, unique=True),
     st.floats(0, 1),
-    st.lists(st.tuples(st.text(), finite, finite), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(st.text(), finite, st.floats(0, exclude_min=True, allow_infinity=False)), min_size=1, max_size=4
+    ),
 )
 def test_json_round_trip(classes, threshold, columns):
     names, mean, std = (tuple(column) for column in zip(*columns, strict=True))
@@ -118,13 +120,49 @@ def test_json_round_trip(classes, threshold, columns):
         (lambda content: content.pop("inputs"), "got damaged text"),
         (lambda content: content["inputs"].update(colour=1), "unknown colour"),
         (lambda content: content["targets"].update(kind="words"), "got damaged text"),
+        (lambda content: content["inputs"].update(std="1"), r"got damaged text \(std: .*array"),
+        (lambda content: content["inputs"].update(std=["1", "1"]), r"got damaged text \(std\.0: .*number"),
+        (lambda content: content["inputs"].update(std=[1.0]), r"damaged .*expected 2 means and stds.*got 2 and 1"),
+        (lambda content: content["inputs"].update(std=[1.0] * 3), r"damaged .*expected 2 means and stds.*got 2 and 3"),
+        (lambda content: content["inputs"].update(std=[1.0, 0.0]), r"damaged .*column c1: .*std above 0"),
+        (lambda content: content["inputs"].update(mean=[1.0, float("nan")]), r"damaged .*column c1: .*finite mean"),
+        (lambda content: content["inputs"].update(mode="chanel"), r"damaged .*chanel"),
+        (lambda content: content["inputs"].update(length=2.5), r"damaged text \(length: "),
+        (lambda content: content["targets"].pop("threshold"), r"damaged text .*no threshold"),
+        (lambda content: content["targets"].update(threshold=7), r"damaged .*expected 0 to 1, got 7"),
+        (lambda content: content["targets"].update(classes=["a", 2]), r"damaged text \(classes\.1: "),
+        (lambda content: content["targets"].update(classes=["a", "a"]), r"damaged .*each class once"),
+        (lambda content: content["targets"].update(examples=[1]), r"damaged .*2 counts of examples"),
     ],
 )
 def test_damaged_adapter(change, message):
     data = data_of(["b", "a"])
     content = json.loads(SequenceAdapter(Scaler.fit(data), Labels.fit(data)).to_json())
     change(content)
-    with pytest.raises(DataError, match=r"runs/x/adapter\.json: " + ".*" + message):
+    with pytest.raises(DataError, match=r"runs/x/adapter\.json: " + ".*" + message) as caught:
         adapter_from_json(json.dumps(content), source="runs/x/adapter.json")
+    assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="damaged"):
         adapter_from_json("{")
+
+
+def test_damaged_values():
+    data = data_of([1.0, 3.0])
+    content = json.loads(SequenceAdapter(Scaler.fit(data), Values.fit(data)).to_json())
+    for change in ({"std": [1.0, 1.0]}, {"std": [-1.0]}, {"per_step": 1}):
+        damaged = {**content, "targets": {**content["targets"], **change}}
+        with pytest.raises(DataError, match="damaged"):
+            adapter_from_json(json.dumps(damaged))
+
+
+def test_a_sequence_without_steps_is_named():
+    data = data_of(["b", "a"])
+    adapter = SequenceAdapter(Scaler.fit(data), Labels.fit(data))
+    empty = SequenceData([np.ones((1, 2)), np.empty((0, 2))], source="x.npz", ids=["u", "v"])
+    with pytest.raises(DataError, match=r"x\.npz, sequence 1 \(id v\): expected at least one step, got none"):
+        adapter.encode(empty)
+
+
+def test_large_target_values_are_scaled():
+    values = Values.fit(data_of([1e200, 3e200]))
+    assert values.mean == (2e200,) and values.encode(3e200).tolist() == [1.0]

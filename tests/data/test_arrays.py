@@ -48,6 +48,8 @@ def test_one_channel_and_unequal_lengths():
         ([1, 2], "regression", [1.0, 2.0]),
         (pd.Series(["a", "b"]), None, ["a", "b"]),
         (pl.Series([0.5, 1.0]), None, [0.5, 1.0]),
+        ((label for label in "ab"), None, ["a", "b"]),
+        (pd.Categorical(["a", "b"]), None, ["a", "b"]),
         (None, None, None),
     ],
 )
@@ -69,6 +71,13 @@ class Pairs(Dataset):
         return torch.from_numpy(X[index]), "ab"[index]
 
 
+class Broken(Pairs):
+    def __getitem__(self, index):
+        if index == 1:
+            raise OSError("no such file\nin two lines")
+        return super().__getitem__(index)
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         return iter(X)
@@ -80,6 +89,8 @@ def test_datasets():
     assert from_python([(X[0], "a"), (X[1], "b")]).targets == ["a", "b"]
     with pytest.raises(DataError, match="got a stream"):
         from_python(Stream())
+    with pytest.raises(DataError, match=r"item 1 of the dataset: .*got OSError: no such file in two lines\. "):
+        from_python(Broken())
 
 
 @pytest.mark.parametrize("library", [pd, pl])
@@ -105,6 +116,29 @@ def test_pandas_kinds_of_columns():
     data = from_python(frame, options=ReadOptions(time="time", target=("kind",)))
     np.testing.assert_array_equal(data.sequences[0], [[np.nan, 0], [1, 1]])
     assert data.channels == ("0", "flag") and data.targets == ["u"]
+
+
+def test_pandas_objects():
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [object(), object()], "z": [{"a": 1}, [2]]})
+    assert len(from_python(frame)) == 2  # neither has a role
+    for name in "yz":
+        with pytest.raises(DataError, match=rf"memory, column {name}: expected one text, number .*got Object\. Name"):
+            from_python(frame, options=ReadOptions(target=(name,)))
+
+
+def test_frames_of_targets():
+    assert from_python(X, pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.5]})).targets[1].tolist() == [2, 4.5]
+
+
+def test_arrays_have_no_columns():
+    options = ReadOptions(group="who")
+    for data in (X, list(X), Pairs()):
+        with pytest.raises(DataError, match=r'memory: expected no column for group, got "who".*leave group out'):
+            from_python(data, options=options)
+    with pytest.raises(DataError, match='expected no column for target, got "kind"'):
+        from_python(X, ["a", "b"], ReadOptions(target=("kind",)))
+    # a run trained on a table predicts on arrays
+    assert len(from_python(X, options=ReadOptions(target=("kind",)), require_target=False)) == 2
 
 
 def test_pandas_names_that_clash():
@@ -139,12 +173,22 @@ def test_paths_and_data_pass_through(write):
         (X, [np.zeros(2), np.zeros((3, 1))], r"sequence 1: expected targets like the first ones"),
         (X, [np.zeros((3, 1)), np.zeros((2, 1))], "sequence 1: expected one target a step, 3 in all, got 2"),
         (X, [["a", "b", "c"]] * 2, "A label for each step of numeric channels is not offered yet"),
+        (X, 5, "expected a list or an array of targets, one a sequence, got int"),
+        (X, "ab", "expected a list or an array of targets, one a sequence, got str"),
+        (X, torch.tensor(5), "expected a list or an array of targets.*got a single int64"),
+        (X, {0: "a", 1: "b"}, "expected a list or an array of targets, one a sequence, got dict"),
+        (pl.DataFrame({"x": [1]}).lazy(), None, r"expected a data frame, got a polars LazyFrame.*collect\(\)"),
+        (pd.Series([1.0]), None, "expected a data frame, got a pandas Series"),
+        (torch.ones(2, 3).to_sparse(), None, "expected a dense tensor of numbers, got one of layout sparse_coo"),
+        (torch.ones(2, 3, device="meta"), None, "expected a dense tensor of numbers, got one .* on meta"),
+        (X, torch.ones(2, device="meta"), "expected a dense tensor of numbers, got one .* on meta"),
         (pl.DataFrame({"x": [1]}), [1], "no separate targets with DataFrame"),
     ],
 )
 def test_what_is_wrong_is_named(data, targets, message):
-    with pytest.raises(DataError, match="memory.*" + message):
+    with pytest.raises(DataError, match="memory.*" + message) as caught:
         from_python(data, targets)
+    assert "\n" not in str(caught.value)
 
 
 def test_import_is_light():

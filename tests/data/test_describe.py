@@ -45,3 +45,26 @@ def test_notes_on_channels_and_lengths():
     assert "1 sequences occur with different labels" in torn.notes
     with pytest.raises(DataError, match="got none"):
         describe(SequenceData([]))
+
+
+def test_classes_in_words():
+    def told(labels):
+        data = SequenceData([np.full((2, 1), float(i)) for i in range(len(labels))], labels)
+        return dict(describe(data).rows())["classes"]
+
+    assert told(list("abc") * 3) == "3, 3 each (a, b, c)"
+    assert told([str(i) for i in range(12)]) == "12, 1 each (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 2 more)"
+    assert told(["a", "a", "a", "b"]) == "2 (a: 3 (75.0%), b: 1 (25.0%))"
+    assert told(["a", *"abcdefghijk"]).startswith("11 (a: 2, b: 1, ")
+    assert told(["a", "a"]) == "1 (a: 2 (100.0%))"
+
+
+def test_values_that_are_huge_or_infinite():  # a warning of numpy would fail
+    sequence = np.array([[1e308, 1e-30], [-1.7e308, 2e-30]])
+    told = describe(SequenceData([sequence, 0.5 * sequence], [1e308, 1.5e308], target_names=("y",)))
+    assert (told.values[0].mean, told.values[0].std) == (pytest.approx(1.25e308), pytest.approx(0.25e308))
+    assert "differ in scale by a factor of 1e338" in " | ".join(told.notes)
+    told = describe(SequenceData([sequence[:, :1]] * 3, [np.inf, 1.0, 3.0], target_names=("y",)))
+    assert (told.values[0].mean, told.values[0].std, told.values[0].max) == (2, 1, 3)
+    assert "1 targets are not finite, the first: memory, sequence 0" in told.notes
+    assert describe(SequenceData([sequence], [-np.inf])).values == ()

@@ -7,7 +7,7 @@ import lzma
 import numpy as np
 import pytest
 
-from gatewise.data import read
+from gatewise.data import ReadOptions, read
 from gatewise.errors import DataError
 
 TABLE = b"a,b\n1,2\n3,4\n"
@@ -38,6 +38,7 @@ def test_packed_files(tmp_path, suffix, pack):
         ("a.csv", "a,b\n1,2".encode("utf-16"), r"expected UTF-8 text, got UTF-16"),
         ("a.parquet", b"PAR1 no", r"expected a Parquet file, got damaged content"),
         ("a.npz", b"PK no", r"expected an \.npz archive, got damaged content"),
+        ("a.npz", b"garbage", r"expected an \.npz archive, got damaged content \(no zip archive\)"),
         ("a.xlsx", b"x", r'ends in \.ts, \.tsv, .*got "\.xlsx"'),
         ("noname", b"x", r'got "noname"'),
         ("a.gz", b"x", r"ends in"),
@@ -62,8 +63,6 @@ def test_byte_order_mark_is_left_out(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbf" + TABLE)
     assert len(read(path)) == 2
-    from gatewise.data import ReadOptions
-
     assert read(path, ReadOptions(id="a")).ids == ["1", "3"]
 
 
@@ -98,6 +97,7 @@ def test_npz_layouts(tmp_path):
         ({"x": np.array([["a"]])}, r"sequence 0: expected numbers, got <U1"),
         ({"x": np.zeros((4, 2)), "lenghts": np.array([1])}, r'got "lenghts"\. Did you mean "lengths"'),
         ({"x": np.zeros((4, 2)), "ids": np.zeros(3)}, r"expected ids of shape \(4,\), one a sequence, got \(3,\)"),
+        ({"x": np.zeros((4, 2)), "y": np.array(3)}, r"expected a list or an array of targets.*got a single int64"),
         ({"x": np.zeros((0, 2))}, r"expected at least one sequence, got none"),
     ],
 )
@@ -106,3 +106,16 @@ def test_npz_errors(tmp_path, arrays, message):
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=r"bad\.npz" + ".*" + message):
         read(path)
+
+
+def test_npz_has_no_columns(tmp_path):
+    path = tmp_path / "a.npz"
+    arrays = {"x": np.zeros((2, 3)), "y": np.array(["a", "b"])}
+    np.savez(path, **arrays, ids=np.arange(2), groups=np.array(["p", "q"]))
+    assert read(path, ReadOptions(id="ids", group="groups", target=("y",))).groups == ["p", "q"]
+    for options in (ReadOptions(group="who"), ReadOptions(id="n"), ReadOptions(time="t"), ReadOptions(target=("z",))):
+        with pytest.raises(DataError, match=r"a\.npz: expected no column for .*takes the arrays x, .*groups"):
+            read(path, options)
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=r'expected no column for group, got "groups"'):
+        read(path, ReadOptions(group="groups"))

@@ -42,6 +42,19 @@ def test_every_sequence_by_its_own_values():
     np.testing.assert_allclose(scaler.encode(np.full((3, 1), NAN)), 0)
 
 
+@pytest.mark.parametrize("mode", ["channel", "sequence"])
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e200, 1e307])
+def test_large_values_keep_their_shape(mode, unit):
+    sequence = np.array([[1.0], [NAN], [3.0]]) * unit
+    np.testing.assert_allclose(Scaler.fit(data_of(sequence), mode=mode).encode(sequence), [[-1], [0], [1]])
+
+
+def test_what_overflows_all_the_same_is_refused():
+    sequence = np.array([[1.7e308]] + [[-1.7e308]] * 9)
+    with pytest.raises(DataError, match=r"step 0: expected a finite number .*got 1\.7e\+308"):
+        Scaler.fit(data_of(sequence), mode="sequence").encode(sequence)
+
+
 @pytest.mark.parametrize(
     ("mode", "missing", "expected"),
     [

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewise.data import SequenceData, folds, split, split_notes
@@ -20,6 +20,7 @@ def complete(train, valid, count):
 
 
 @given(labels, fractions, st.integers(0, 5))
+@example(["a", "a", "a", "b", "c"], 0.3125, 0)  # the share of "b" and "c" is not made up for by "a"
 def test_stratified_is_complete_and_has_each_class_on_both_sides(targets, fraction, seed):
     data = data_of(targets)
     if all(targets.count(label) == 1 for label in targets):

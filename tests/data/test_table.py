@@ -104,6 +104,8 @@ def test_data_to_predict_on(write):
 def test_separators_quotes_and_header_forms(write):
     data = read(write("a.csv", 'id;"the x"\n"a;1";1\n"a;1";2\n'), ReadOptions(id="id"))
     assert data.ids == ["a;1"] and data.channels == ("the x",)
+    data = read(write("a.csv", '"a ""x""",b,y\n\n1,2,3\n'), ReadOptions(id="b", time="y"))
+    assert data.channels == ('a "x"',) and data.ids == ["2"] and data.rows == [3]
     assert len(read(write("a.csv", "0,1,2\n5,6,7\n"))) == 1  # as pandas numbers its columns
     assert len(read(write("a.csv", "3,1,2\n5,6,7\n"))) == 2  # no header
     assert read(write("a.csv", ",x\n0,5\n1,6\n")).lengths.tolist() == [1, 1]  # the index of pandas is no step
@@ -182,3 +184,23 @@ def test_large_table_is_quick(tmp_path):
     data = read(tmp_path / "a.csv", ReadOptions(id="id", target=("kind",)))
     assert time.perf_counter() - begin < 5  # a tenth of a second here; a loop over rows would take far more
     assert len(data) == 4000 and data.sequences[-1][-1, 1] == (rows - 1) % 3
+
+
+@pytest.mark.parametrize("role", ["id", "time", "group", "target"])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1], [2]], r"a\.parquet, column y: expected one text, number or time a row, got List"),
+        ([{"a": 1}, {"a": 2}], r"a\.parquet, column y: .*got Struct"),
+        ([b"a", b"\xff"], r"a\.parquet, row 1, column y: expected UTF-8 text, got the byte 0xff"),
+    ],
+)
+def test_columns_that_are_no_text(tmp_path, role, values, message):
+    pl.DataFrame({"x": [1.0, 2.0], "y": values}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "a.parquet", ReadOptions(**{role: ("y",) if role == "target" else "y"}))
+
+
+def test_bytes_are_text(tmp_path):
+    pl.DataFrame({"x": [1.0, 2.0], "y": [b"u", b"v"]}).write_parquet(tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet", ReadOptions(target=("y",))).targets == ["u", "v"]

@@ -60,10 +60,31 @@ def test_gzip(tmp_path):
         ("1,2:a\n", r'row 1: expected a line that begins with @ before @data, got "1,2:a"'),
         (HEADER + "(0,1),(1,2):(0,3):a\n", r"row 6: expected plain values, got time stamps"),
         (HEADER.replace("Stamps false", "Stamps true") + "1:2:a\n", r"expected values without time stamps"),
+        (HEADER.replace("sions 2", "sions 0") + ":a\n", r'expected a number after @dimensions, got "0"'),
+        (HEADER.replace("sions 2", "sions " + "9" * 5000) + "1:2:a\n", r'after @dimensions, got "9999.*\.\.\."'),
         (HEADER.replace("sions 2", "sions two") + "1:2:a\n", r'expected a number after @dimensions, got "two"'),
     ],
 )
 def test_what_is_wrong_is_named(write, text, message):
     with pytest.raises(DataError, match=r"bad\.ts" + ".*" + message) as caught:
         read(write("bad.ts", text))
+    assert len(str(caught.value)) < 400
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_declared_twice_counts_once(write):
+    assert read(write("a.ts", HEADER.replace("b a", "1 2 1.0") + "1:2:2\n")).classes == ("1", "2")
+
+
+def test_columns_cannot_be_named(write):
+    path = write("a.ts", HEADER + "1:2:a\n")
+    for options, role, name in (
+        (ReadOptions(group="who"), "group", "who"),
+        (ReadOptions(id="n"), "id", "n"),
+        (ReadOptions(time="t"), "time", "t"),
+        (ReadOptions(features=("x", "y")), "features", "x, y"),
+        (ReadOptions(target=("kind",)), "target", "kind"),
+    ):
+        with pytest.raises(DataError, match=rf'a\.ts: expected no column for {role}, got "{name}".*leave out --{role}'):
+            read(path, options)
+    assert len(read(path, ReadOptions(target=("kind",)), require_target=False)) == 1  # data to predict on may lack it

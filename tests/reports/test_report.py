@@ -145,7 +145,7 @@ def test_mistakes_are_the_most_confident(vowels, read):
     for chance, said, right, i in sorted(wrong, reverse=True)[:8]:
         title = f"said {said} ({100 * chance:.1f}%), right is {right} ("
         start = page.text.index(title, start)
-        assert f"row {test.data.rows[i]}, id {test.data.ids[i]}" in page.text[start : start + 150]
+        assert f"row {i}, line {test.data.rows[i]}, id {test.data.ids[i]}" in page.text[start : start + 150]
 
 
 def test_curves_and_best_epoch(vowels, read):

@@ -1,5 +1,6 @@
 """`cross_validate`: one run a fold, and what they have in common."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def cross_validate(
     path = Path(out) if out is not None else new_directory(f"{chosen.task}-folds").path
     runs = []
     for fold in range(1, folds + 1):
+        if progress:
+            print(f"Fold {fold} of {folds}", file=sys.stderr)
         of_fold = {**settings, "data.folds": folds, "data.fold": fold}
         runs.append(
             train(

@@ -13,6 +13,7 @@ from torch import nn
 from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.arrays import from_python
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
+from gatewise.data.files import suffixes
 from gatewise.data.targets import Labels
 from gatewise.errors import DataError, RunError
 from gatewise.reports.report import Measured, Report, render
@@ -133,6 +134,8 @@ class Run:
     def predict(self, data: Any) -> list[Any]:
         """The answer to each sequence: a label, a number, a list of numbers, or such for every step.
 
+        Labels are text, also where numbers were given: ``"1"`` for the label 1.
+
         Args:
             data: as in :func:`train`; targets are not needed.
 
@@ -166,11 +169,18 @@ class Run:
         """
         if data is None:
             data = self.config.data.test
+            if data is not None and not Path(data).exists():
+                raise DataError(
+                    f"{data}: expected the run's own test file, got nothing of that name in {Path.cwd()}. "
+                    "Go to where it was trained, or name a file."
+                )
         if data is None:
             raise DataError(f"{self.path}: expected data, got none, and the run has no test file. Name a file.")
         options = read_options(self.config)
         channels = self.adapter.inputs.channels
-        if channels != default_channels(len(channels)):
+        if not _has_columns(data):
+            options = ReadOptions(task=options.task)
+        elif channels != default_channels(len(channels)):
             # Named columns: those that the model was trained on, whatever else stands in the new table.
             options = replace(options, features=channels)
         found = from_python(data, targets, options, require_target=require_target)
@@ -259,9 +269,15 @@ class Run:
             measured.append(self._measure("test", test_data))
         best = max((line["epoch"] for line in self.history if line["best"]), default=0)
         summary: dict[str, Any] = {item.name: dict(item.metrics) for item in measured}
-        self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **summary})
+        chosen = {} if self.config.threshold == 0.5 else {"threshold": self._threshold()}
+        self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **chosen, **summary})
         if report:
             self._write_report(measured, prepared.train_data)
+
+    def _threshold(self) -> float:
+        targets = self.adapter.targets
+        assert isinstance(targets, Labels)
+        return targets.threshold
 
     def _set_threshold(self, prepared: Prepared) -> None:
         labels = self.adapter.targets
@@ -281,6 +297,13 @@ def read_options(config: Config) -> ReadOptions:
     return ReadOptions(
         id=data.id, time=data.time, features=data.features, target=data.target, group=data.group, task=config.task
     )
+
+
+def _has_columns(data: Any) -> bool:
+    """Whether the columns that a run was trained with can be asked of these data."""
+    if isinstance(data, str | Path):
+        return suffixes(Path(data))[0] not in (".ts", ".npz")
+    return hasattr(data, "columns")  # a frame
 
 
 def read_required(data: Any, targets: Any, options: ReadOptions) -> SequenceData:

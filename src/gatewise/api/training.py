@@ -221,17 +221,25 @@ def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> None:
 
 def _summary(config: Config, prepared: Prepared, model: nn.Module, device: torch.device) -> str:
     lengths = prepared.train_data.lengths
+    layout = f"{prepared.train_data.source}: {prepared.train_data.layout}.\n" if prepared.train_data.layout else ""
     steps = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
     channels = prepared.adapter.input_size
     parameters = sum(parameter.numel() for parameter in model.parameters())
     threads = (
         f", {config.train.threads} thread{'s' if config.train.threads > 1 else ''}" if device.type == "cpu" else ""
     )
-    return (
+    return layout + (
         f"{len(prepared.train)} sequences to learn from, {len(prepared.valid)} to choose the best epoch on; "
-        f"{channels} channel{'s' if channels > 1 else ''}, {steps} steps. "
+        f"{channels} channel{'s' if channels > 1 else ''}, {steps} steps; {_answers(prepared.adapter.targets)}. "
         f"Recipe {config.model.recipe}, {parameters:,} parameters, {device.type}{threads}."
     )
+
+
+def _answers(targets: Labels | Values) -> str:
+    if isinstance(targets, Labels):
+        return f"{len(targets.classes)} classes"
+    names = ", ".join(targets.names)
+    return f"predicts {names} for every step" if targets.per_step else f"predicts {names}"
 
 
 def new_directory(name: str) -> RunDirectory:

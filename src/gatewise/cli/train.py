@@ -140,6 +140,9 @@ def _run(
         output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
         where = run.path
         output.print(f"\nBest epoch {results['best_epoch']} of {results['epochs']}.", highlight=False, markup=False)
+        if "threshold" in results:
+            text = f'Threshold {results["threshold"]:.3f}: above it the answer is "{run.classes[1]}".'
+            output.print(text, highlight=False, markup=False)
         output.print(f"Report:  {where / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
         output.print(f"Predict: gatewise predict {where} --data FILE", highlight=False, markup=False, soft_wrap=True)
 

@@ -4,7 +4,10 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from gatewise.data.dataset import SequenceData
+from gatewise.data.fields import shorten
 from gatewise.data.scaling import Scaler
 from gatewise.data.targets import Labels, Values
 from gatewise.errors import DataError
@@ -58,10 +61,13 @@ class SequenceAdapter:
             One example a sequence, in the order of the data.
 
         Raises:
-            DataError: channels that the model was not trained on, an infinite value, an unknown label, or a target
-                with another number of steps than its sequence; names file, row and column.
+            DataError: channels that the model was not trained on, a sequence without steps, an infinite value, an
+                unknown label, or a target with another number of steps than its sequence; names file, row and column.
         """
         self.inputs.check(data)
+        for index, sequence in enumerate(data.sequences):
+            if not len(sequence):
+                raise DataError(f"{data.where(index)}: expected at least one step, got none. Take the sequence out.")
         return [
             Example(self.inputs.encode(sequence, where=data.where(index)), self._target(data, index))
             for index, sequence in enumerate(data.sequences)
@@ -110,13 +116,25 @@ def adapter_from_json(text: str, *, source: str = "adapter.json") -> SequenceAda
             )
         kind = TARGETS[content["targets"].pop("kind")]
         return SequenceAdapter(_record(Scaler, content["inputs"]), _record(kind, content["targets"]))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{source}: expected the adapter of a run, got damaged text ({error}). Restore the file or train again."
-        ) from error
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(source, str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _damaged(source, f"{where}: {first['msg']}" if where else first["msg"]) from error
 
 
 def _record(kind: type[Any], content: dict[str, Any]) -> Any:
-    if unknown := content.keys() - {field.name for field in fields(kind)}:
+    known = {field.name for field in fields(kind)}
+    if unknown := content.keys() - known:
         raise KeyError(f"unknown {', '.join(sorted(unknown))}")
-    return kind.from_json(json.dumps(content))
+    if absent := known - content.keys():
+        raise KeyError(f"no {', '.join(sorted(absent))}")
+    return TypeAdapter(kind).validate_json(json.dumps(content), strict=True)
+
+
+def _damaged(source: str, reason: str) -> DataError:
+    return DataError(
+        f"{source}: expected the adapter of a run, got damaged text ({shorten(reason, 100)}). "
+        "Restore the file or train again."
+    )

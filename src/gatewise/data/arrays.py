@@ -1,6 +1,6 @@
 """`from_python`: whatever holds sequences in Python to `SequenceData`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
-from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
-from gatewise.data.fields import target_names
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels, refuse_columns
+from gatewise.data.fields import shorten, target_names
 from gatewise.data.memory import sequences_of, targets_of
 from gatewise.data.read import read
 from gatewise.data.table import from_frame
@@ -62,8 +62,15 @@ def from_python(
             return data
         if isinstance(data, str | Path):
             return read(data, options, require_target=require_target)
+        if type(data).__name__ != "DataFrame":
+            raise DataError(
+                f"{SOURCE}: expected a data frame, got a {_library(data)} {type(data).__name__}. "
+                "Make it a DataFrame; a LazyFrame has collect()."
+            )
         frame = data if _library(data) == "polars" else _from_pandas(data)
         return from_frame(frame, SOURCE, options, require_target=require_target)
+    advice = "Arrays and lists have no columns; leave {role} out, or give a data frame."
+    refuse_columns(options, SOURCE, advice, require_target=require_target)
     sequences, targets = _take_apart(data, targets)
     found = sequences_of(sequences, SOURCE)
     answers = targets_of(
@@ -75,12 +82,12 @@ def from_python(
 
 def _take_apart(data: Any, targets: Any) -> tuple[Any, Any]:
     """Sequences and targets of a dataset, a list of pairs, an array or a list."""
-    if isinstance(data, IterableDataset):
+    if isinstance(data, IterableDataset) or (isinstance(data, Dataset) and not hasattr(data, "__len__")):
         raise DataError(
             f"{SOURCE}: expected a dataset with a length and numbered items, got a stream. Collect it first."
         )
     if isinstance(data, Dataset):
-        data = [data[i] for i in range(len(data))]  # type: ignore[arg-type]
+        data = [_item(data, i) for i in range(len(data))]  # type: ignore[arg-type]
     if isinstance(data, np.ndarray | torch.Tensor):
         return _to_numpy(data), targets
     if not isinstance(data, Sequence) or isinstance(data, Mapping | bytes):
@@ -94,6 +101,16 @@ def _take_apart(data: Any, targets: Any) -> tuple[Any, Any]:
     return [_to_numpy(item) for item in items], targets
 
 
+def _item(data: Any, index: int) -> Any:
+    try:
+        return data[index]
+    except Exception as error:
+        raise DataError(
+            f"{SOURCE}, item {index} of the dataset: expected a sequence or a pair (sequence, target), "
+            f"got {type(error).__name__}: {shorten(str(error), 200)}. Mend its __getitem__."
+        ) from error
+
+
 def _is_pair(item: tuple[Any, ...]) -> bool:
     """(sequence, target), and not two steps of numbers."""
     return len(item) == 2 and hasattr(item[0], "__len__") and getattr(item[0], "ndim", 1) > 0
@@ -101,10 +118,20 @@ def _is_pair(item: tuple[Any, ...]) -> bool:
 
 def _to_numpy(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
-    if _library(value) in ("polars", "pandas") and hasattr(value, "to_list"):
-        return value.to_list()
+        try:
+            dense = value.detach().cpu()
+            return (dense.float() if dense.dtype is torch.bfloat16 else dense).numpy()
+        except (TypeError, RuntimeError) as error:
+            raise DataError(
+                f"{SOURCE}: expected a dense tensor of numbers, got one of layout {str(value.layout)[6:]} and dtype "
+                f"{str(value.dtype)[6:]} on {value.device}. Make it dense on a device, of an ordinary dtype."
+            ) from error
+    if _library(value) in ("polars", "pandas"):
+        return (
+            value.to_list() if hasattr(value, "to_list") else value.to_numpy() if hasattr(value, "to_numpy") else value
+        )
+    if isinstance(value, Iterator):
+        return _to_numpy(list(value))
     if isinstance(value, list) and any(isinstance(item, torch.Tensor) for item in value):
         return [_to_numpy(item) for item in value]
     return value
@@ -126,7 +153,10 @@ def _from_pandas(frame: Any) -> "pl.DataFrame":
         values = column.to_numpy() if column.dtype.kind in "biufM" and not column.hasnans else _listed(column)
         if str(name) in columns:
             raise DataError(f'{SOURCE}: expected different column names, got "{name}" twice. Rename one.')
-        columns[str(name)] = pl.Series(str(name), values, strict=False)
+        try:
+            columns[str(name)] = pl.Series(str(name), values, strict=False)
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+            columns[str(name)] = pl.Series(str(name), values, dtype=pl.Object)  # refused where it has a role
     return pl.DataFrame(columns)
 
 

@@ -70,7 +70,29 @@ def assign_roles(
     if not features:
         raise DataError(f"{source}: expected columns of numbers as features, got none. Name them.")
     roles = Roles(tuple(column.name for column in features), targets)
-    return pl.DataFrame([*(frame[name] for name in (*given, *targets)), *features]), roles
+    return pl.DataFrame([*(_readable(frame[name], source, lines) for name in (*given, *targets)), *features]), roles
+
+
+def _readable(column: "pl.Series", source: str, lines: np.ndarray) -> "pl.Series":
+    """The column, bytes as text; raises DataError for lists, structures and Python objects."""
+    import polars as pl
+
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        raise DataError(
+            f"{source}, column {column.name}: expected one text, number or time a row, got {column.dtype}. "
+            "Name another column."
+        )
+    if column.dtype != pl.Binary:
+        return column
+    for row, value in enumerate(column):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source}, row {lines[row]}, column {column.name}: expected UTF-8 text, got the byte "
+                f"0x{value[error.start]:02x}. Save the column as text."
+            ) from error
+    return column.cast(pl.String)
 
 
 def numbers_in(column: "pl.Series", source: str, lines: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gatewise.errors import DataError
+
 
 @dataclass(frozen=True)
 class SequenceData:
@@ -22,6 +24,7 @@ class SequenceData:
         ids: the name of each sequence in its file; None where it has none.
         groups: the group of each sequence (a person, a machine); None unless asked for.
         source: the file, or ``"memory"``; errors begin with it.
+        layout: how a table was understood, in words; empty for other formats.
         rows: where each sequence stands in its file (line number from 1, or row of a table), for errors; may be None.
     """
 
@@ -34,6 +37,7 @@ class SequenceData:
     groups: Sequence[str] | None = None
     source: str = "memory"
     rows: Sequence[int] | None = None
+    layout: str = ""
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -68,7 +72,7 @@ class SequenceData:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a table becomes sequences; formats that say it themselves (.ts, UCR) need none of it.
+    """How a table becomes sequences; formats that say it themselves (.ts, .npz, arrays) take only ``task``.
 
     Long form (one row a step) with a ``time`` column or where the values of ``id`` repeat, else wide form (one row a
     sequence, its features are the steps of one channel).
@@ -100,6 +104,24 @@ def default_channels(count: int) -> tuple[str, ...]:
     ('c0', 'c1', 'c2')
     """
     return tuple(f"c{i}" for i in range(count))
+
+
+def refuse_columns(options: ReadOptions, source: str, advice: str, *, require_target: bool) -> None:
+    """Refuses options that name columns, for a source that has none.
+
+    Args:
+        options: as the user gave them.
+        source: what errors begin with.
+        advice: the end of the message; ``{role}`` stands for the option.
+        require_target: pass False for data to predict on, which may lack the target column of the training data.
+
+    Raises:
+        DataError: a column is named.
+    """
+    for role in ("id", "time", "features", "target", "group"):
+        if (named := getattr(options, role)) and (role != "target" or require_target):
+            got = named if isinstance(named, str) else ", ".join(named)
+            raise DataError(f'{source}: expected no column for {role}, got "{got}". {advice.format(role=role)}')
 
 
 def display(path: Path | str) -> str:

@@ -43,14 +43,18 @@ def parse_csv(content: bytes, text: str, source: str) -> tuple["pl.DataFrame", n
     has_header = not all(map(is_number, header)) or counts_up(header)
     names = [name.strip() for name in header] if has_header else list(default_channels(len(header)))
     _check_names(names, source)
+    plain = default_channels(len(names))
+    if has_header:  # polars leaves the quotes of a quoted quote in a name
+        content = separator.join(plain).encode() + (content[content.index(b"\n") :] if end >= 0 else b"")
     try:
         frame = pl.read_csv(
             content,
             has_header=has_header,
-            schema=dict.fromkeys(names, pl.String),
+            schema=dict.fromkeys(plain, pl.String),
             separator=separator,
             infer_schema=False,
         )
+        frame.columns = names
     except pl.exceptions.NoDataError as error:
         raise DataError(f"{source}: expected rows of data, got only a header. Check how it was written.") from error
     except pl.exceptions.PolarsError as error:

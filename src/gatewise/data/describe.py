@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 
 from gatewise.data.batching import epoch_order, padding_share
 from gatewise.data.dataset import SequenceData, default_channels
-from gatewise.data.scaling import moments
+from gatewise.data.scaling import mean_and_std, moments
 from gatewise.errors import DataError
 
 BATCH_SIZE = 32
 FEW_EXAMPLES = 8
 IMBALANCE = 5.0  # largest class over smallest
-SCALES = 1000.0  # widest channel over narrowest
+SCALES = 3.0  # decades between the widest channel and the narrowest
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Description:
         length_max: steps of the longest sequence.
         classes: (label, examples) of each class in the order of the file's declaration, else the most frequent first;
             None where there are no labels.
-        values: spread of each target of a regression; None where there is none.
+        values: spread of the finite numbers of each target of a regression; None where there is none.
         per_step: whether targets are one a step.
         missing: share of missing values of each channel, 0 to 1.
         padding: share of padding in batches of 32 in the order of the file, 0 to 1.
@@ -54,6 +54,7 @@ class Description:
     """
 
     source: str
+    layout: str
     sequences: int
     channels: tuple[str, ...]
     length_min: int
@@ -78,13 +79,13 @@ class Description:
         same = self.length_min == self.length_max
         spread = f"{self.length_min} to {self.length_max}, median {self.length_median:g}"
         rows = [
+            *([("read as", self.layout)] if self.layout else []),
             ("sequences", str(self.sequences)),
             ("channels", f"{len(self.channels)} ({_listed(self.channels)})"),
             ("steps", f"{self.length_min} each" if same else spread),
         ]
         if self.classes is not None:
-            shares = [f"{label}: {count} ({count / self.sequences:.1%})" for label, count in self.classes]
-            rows.append(("classes", f"{len(self.classes)} ({_listed(shares, 10)})"))
+            rows.append(("classes", _classes_in_words(self.classes, self.sequences)))
         for value in self.values or ():
             unit = " a step" if self.per_step else ""
             text = f"mean {value.mean:.4g}, std {value.std:.4g}, {value.min:.4g} to {value.max:.4g}"
@@ -133,6 +134,7 @@ def describe(data: SequenceData) -> Description:
     count = -(-len(data) // BATCH_SIZE)
     return Description(
         source=data.source,
+        layout=data.layout,
         sequences=len(data),
         channels=channels,
         length_min=int(lengths.min()),
@@ -149,6 +151,7 @@ def describe(data: SequenceData) -> Description:
         notes=(
             *_length_notes(lengths),
             *_channel_notes(steps, channels),
+            *_target_notes(data),
             *_class_notes(classes),
             *_duplicate_notes(data),
         ),
@@ -170,11 +173,21 @@ def _targets(
         [np.reshape(target, (-1, np.shape(target)[-1] if np.ndim(target) else 1)) for target in data.targets]
     )  # [*, K]
     names = data.target_names if len(data.target_names) == numbers.shape[1] else default_channels(numbers.shape[1])
-    ranges = (
-        ValueRange(name, float(column.mean()), float(column.std()), float(column.min()), float(column.max()))
-        for name, column in zip(names, numbers.T, strict=True)
-    )
+    ranges = []
+    for name, column in zip(names, numbers.T, strict=True):
+        if len(known := column[np.isfinite(column)]):
+            mean, std = mean_and_std(known)
+            ranges.append(ValueRange(name, float(mean), float(std), float(known.min()), float(known.max())))
     return None, tuple(ranges), per_step
+
+
+def _classes_in_words(classes: tuple[tuple[str, int], ...], sequences: int) -> str:
+    counts = {count for _, count in classes}
+    if len(counts) == 1 < len(classes):
+        return f"{len(classes)}, {counts.pop()} each ({_listed([label for label, _ in classes], 10)})"
+    few = len(classes) <= 10
+    shares = [f"{label}: {count}" + (f" ({count / sequences:.1%})" if few else "") for label, count in classes]
+    return f"{len(classes)} ({_listed(shares, 10)})"
 
 
 def _length_notes(lengths: np.ndarray) -> list[str]:
@@ -199,9 +212,19 @@ def _channel_notes(steps: np.ndarray, channels: tuple[str, ...]) -> list[str]:
     if constant.any():
         notes.append(f"the value never changes in {_listed(_those(channels, constant))}")
     spread = moments(values)[1][~constant & ~absent]
-    if len(spread) > 1 and spread.max() / spread.min() > SCALES:
-        notes.append(f"channels differ in scale by a factor of {spread.max() / spread.min():.0f}; keep scaling on")
+    if len(spread) > 1:
+        decades = float(np.log10(spread.max()) - np.log10(spread.min()))  # the factor itself may overflow
+        if decades > SCALES:
+            factor = f"{10**decades:.0f}" if decades < 6 else f"1e{decades:.0f}"
+            notes.append(f"channels differ in scale by a factor of {factor}; keep scaling on")
     return notes
+
+
+def _target_notes(data: SequenceData) -> list[str]:
+    if data.targets is None or isinstance(data.targets[0], str):
+        return []
+    wrong = [i for i, target in enumerate(data.targets) if not np.isfinite(target).all()]
+    return [f"{len(wrong)} targets are not finite, the first: {data.where(wrong[0])}"] if wrong else []
 
 
 def _class_notes(classes: tuple[tuple[str, int], ...] | None) -> list[str]:

@@ -67,6 +67,11 @@ def targets_of(
     check_task(task)
     if y is None:
         return None
+    if not isinstance(y, Sequence | np.ndarray) or isinstance(y, str | bytes) or getattr(y, "ndim", 1) == 0:
+        raise DataError(
+            f"{source}: expected a list or an array of targets, one a sequence, got {_kind(y)}. "
+            "Give each sequence its target."
+        )
     total = sum(lengths)
     if isinstance(y, np.ndarray) and y.ndim and len(y) == total != len(lengths):
         y = np.split(y.reshape(total, -1), np.cumsum(lengths)[:-1])  # end to end, one row a step
@@ -121,6 +126,10 @@ def _sequence(part: Any, where: str) -> np.ndarray:
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
         raise DataError(f"{where}: expected [T, I] or [T], got an array of shape {array.shape}. Reshape it.")
     return array[:, None] if array.ndim == 1 else array
+
+
+def _kind(value: Any) -> str:
+    return f"a single {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def _text(target: Any) -> str:

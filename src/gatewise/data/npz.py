@@ -3,12 +3,13 @@
 import io
 import zipfile
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
-from gatewise.data.fields import target_names
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels, refuse_columns
+from gatewise.data.fields import shorten, target_names
 from gatewise.data.memory import sequences_of, targets_of
 from gatewise.errors import DataError, did_you_mean
 
@@ -32,7 +33,8 @@ def read_npz(content: bytes, source: str, options: ReadOptions, *, require_targe
         Sequences with whatever targets and names the file holds.
 
     Raises:
-        DataError: a damaged archive, pickled objects, no ``x``, or sizes that do not fit one another.
+        DataError: options that name columns, a damaged archive, pickled objects, no ``x``, or sizes that do not fit one
+            another.
     """
     arrays = _load(content, source)
     if "x" not in arrays:
@@ -42,6 +44,14 @@ def read_npz(content: bytes, source: str, options: ReadOptions, *, require_targe
     for name in sorted(arrays.keys() - set(KEYS)):  # others may stand beside them, but not misspelt ones
         if (hint := did_you_mean(name.lower(), KEYS)).startswith("Did you mean"):
             raise DataError(f'{source}: expected arrays {", ".join(KEYS)}, got "{name}". {hint}')
+    unnamed = replace(  # an array may be named as what it is
+        options,
+        id=None if options.id == "ids" and "ids" in arrays else options.id,
+        group=None if options.group == "groups" and "groups" in arrays else options.group,
+        target=None if options.target == ("y",) and "y" in arrays else options.target,
+    )
+    advice = "An .npz file has no columns; leave out --{role}: it takes the arrays " + f"{', '.join(KEYS)}."
+    refuse_columns(unnamed, source, advice, require_target=require_target)
     sequences = sequences_of(arrays["x"], source, lengths=arrays.get("lengths"))
     lengths = [len(sequence) for sequence in sequences]
     targets = targets_of(arrays.get("y"), lengths, source, options.task, required=require_target)
@@ -63,15 +73,28 @@ def _load(content: bytes, source: str) -> dict[str, np.ndarray]:
             raise DataError(f"{source}: expected an archive of arrays, got a single one. Save it as np.savez(x=...).")
         with archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, DataError):
-            raise
-        if "allow_pickle" in str(error) and zipfile.is_zipfile(io.BytesIO(content)):
+    except DataError:
+        raise
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        pickled = "allow_pickle" in str(error)
+        if pickled and zipfile.is_zipfile(io.BytesIO(content)):
             raise DataError(
                 f"{source}: expected arrays of numbers or text, got pickled objects, which are never loaded. "
                 "Save unequal sequences end to end with lengths."
             ) from error
-        raise DataError(f"{source}: expected an .npz archive, got damaged content ({error}). Save it again.") from error
+        reason = "no zip archive" if pickled else shorten(str(error), 100)
+        raise DataError(
+            f"{source}: expected an .npz archive, got damaged content ({reason}). Save it again."
+        ) from error
 
 
 def _names(values: np.ndarray | None, key: str, count: int, source: str) -> list[str] | None:

@@ -1,6 +1,8 @@
 """`Scaler`: the fitted side of the inputs; what was measured on the training data and nothing else."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,6 +34,7 @@ class Scaler:
 
     Raises:
         OptionError: a mode, a way with missing values or a length that is not offered.
+        DataError: not one finite mean and one finite std above 0 for each channel.
     """
 
     channels: tuple[str, ...]
@@ -43,6 +46,7 @@ class Scaler:
 
     def __post_init__(self) -> None:
         _check_options(self.mode, self.missing, self.length)
+        check_moments("Scaler", self.channels, self.mean, self.std)
 
     @classmethod
     def fit(
@@ -206,13 +210,38 @@ def _check_options(mode: str, missing: str, length: int | None) -> None:
         raise OptionError(f"length: expected at least 1 step, got {length}. Leave it out to keep each sequence whole.")
 
 
-def moments(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and std of each column ``[I]``, NaN left out; mean NaN where nothing is left, std 1 where nothing varies."""
+def check_moments(who: str, names: Sequence[str], mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raises DataError unless there is one finite mean and one finite std above 0 for each name."""
+    if not len(names) == len(mean) == len(std):
+        raise DataError(
+            f"{who}: expected {len(names)} means and stds, one a name, got {len(mean)} and {len(std)}. Give each one."
+        )
+    for name, of_mean, of_std in zip(names, mean, std, strict=True):
+        if not (math.isfinite(of_mean) and math.isfinite(of_std) and of_std > 0):
+            raise DataError(
+                f"{who}, column {name}: expected a finite mean and a finite std above 0, got {of_mean} and {of_std}. "
+                "Fit it to data again."
+            )
+
+
+def mean_and_std(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and std of each column ``[I]``, NaN left out; NaN where nothing is left. Large values do not overflow."""
     present = ~np.isnan(steps)
     count = present.sum(axis=0)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        largest = np.max(np.abs(steps), axis=0, where=present, initial=0.0)
+        # a power of two, so that no bit is lost; infinite values stay what they are
+        exponent = np.frexp(np.where(np.isfinite(largest), largest, 1.0))[1]
+        steps = np.ldexp(steps, -exponent)
         mean = np.where(present, steps, 0.0).sum(axis=0) / count
         std = np.sqrt((np.where(present, steps - mean, 0.0) ** 2).sum(axis=0) / count)
+        return np.ldexp(mean, exponent), np.ldexp(std, exponent)
+
+
+def moments(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As ``mean_and_std``, with std 1 where nothing varies."""
+    mean, std = mean_and_std(steps)
+    with np.errstate(invalid="ignore"):
         # what is left of a constant by rounding, or is too small for float32, is no spread
         steady = ~(std > np.maximum(1e-12 * np.abs(mean), np.finfo(np.float32).tiny)) & ~np.isnan(mean)
     return mean, np.where(steady & np.isfinite(mean), 1.0, std)

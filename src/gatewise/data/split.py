@@ -163,7 +163,7 @@ def _split_classes(classes: np.ndarray, fraction: float, rng: np.random.Generato
     quota = np.minimum(np.maximum(np.floor(sizes * fraction).astype(np.int64), 1), most)
     left = round(len(classes) * fraction) - int(quota.sum())
     for c in np.argsort(quota - sizes * fraction, kind="stable"):
-        if left > 0 and quota[c] < most[c]:
+        if left > 0 and quota[c] < min(most[c], sizes[c] * fraction):  # at most its share rounded up
             quota[c] += 1
             left -= 1
     chosen = [rng.permutation(np.flatnonzero(classes == c))[: quota[c]] for c in range(len(sizes))]

@@ -78,10 +78,24 @@ def from_frame(
     if not len(frame):
         raise DataError(f"{source}: expected rows of data, got none. Check where the table comes from.")
     lines = np.arange(len(frame)) if lines is None else lines
+    if not require_target and options.group not in frame.columns:
+        options = replace(options, group=None)  # to predict, nobody needs to know whose sequence it is
+    columns = frame.columns
     frame, roles = assign_roles(frame, source, options, lines, require_target=require_target)
     table = _Table(frame, source, options, roles, lines, require_target)
     repeats = options.id is not None and frame[options.id].n_unique() < len(frame)
-    return _long(table) if options.time is not None or repeats else _wide(table)
+    long = options.time is not None or repeats
+    data = _long(table) if long else _wide(table)
+    return replace(data, layout=_layout(roles, options, columns, long=long))
+
+
+def _layout(roles: Roles, options: ReadOptions, columns: Sequence[str], *, long: bool) -> str:
+    """How the table was understood, so that a misunderstanding is seen before anyone trains on it."""
+    first, last = roles.features[0], roles.features[-1]
+    used = {*roles.features, *roles.targets, options.id, options.time, options.group}
+    unused = [name for name in columns if name and name not in used]
+    form = "long table, one row a step" if long else f"wide table, one row a sequence with steps {first} to {last}"
+    return f"{form}; not used: {', '.join(unused[:6])}{', ...' if len(unused) > 6 else ''}" if unused else form
 
 
 @dataclass(frozen=True)

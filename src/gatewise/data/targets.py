@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gatewise.data.dataset import SequenceData
+from gatewise.data.scaling import check_moments, mean_and_std
 from gatewise.errors import DataError, OptionError, did_you_mean
 
 
@@ -23,7 +24,7 @@ class Labels:
         examples: training examples of each class; empty where nobody counted.
 
     Raises:
-        DataError: fewer than two classes.
+        DataError: fewer than two classes, the same one twice, or another number of counts than classes.
         OptionError: a threshold outside 0 to 1.
     """
 
@@ -35,6 +36,15 @@ class Labels:
         if len(self.classes) < 2:
             got = f'only "{self.classes[0]}"' if self.classes else "none"
             raise DataError(f"Labels: expected at least two classes, got {got}. There is nothing to tell apart.")
+        if len(set(self.classes)) < len(self.classes):
+            raise DataError(
+                f"Labels: expected each class once, got {', '.join(self.classes)}. Take the second one out."
+            )
+        if self.examples and (len(self.examples) != len(self.classes) or min(self.examples) < 0):
+            raise DataError(
+                f"Labels: expected {len(self.classes)} counts of examples, none below 0, got {self.examples}. "
+                "Count each class."
+            )
         if not 0 <= self.threshold <= 1:
             raise OptionError(f"threshold: expected 0 to 1, got {self.threshold}. 0.5 treats both classes alike.")
 
@@ -127,12 +137,18 @@ class Values:
         mean: of each over the training data.
         std: the same; 1 for a target that does not vary.
         per_step: True for one answer a step, False for one a sequence.
+
+    Raises:
+        DataError: not one finite mean and one finite std above 0 for each target.
     """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     per_step: bool = False
+
+    def __post_init__(self) -> None:
+        check_moments("Values", self.names, self.mean, self.std)
 
     @classmethod
     def fit(cls, data: SequenceData) -> "Values":
@@ -154,10 +170,10 @@ class Values:
         for index, row in enumerate(rows):
             _check_size(row, size, data.where(index))
         stacked = np.concatenate(rows)
-        std = stacked.std(axis=0)
-        std = np.where(std > 1e-12 * np.abs(stacked.mean(axis=0)), std, 1.0)
+        mean, std = mean_and_std(stacked)
+        std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
         names = data.target_names if len(data.target_names) == size else tuple(f"y{k}" for k in range(size))
-        return cls(names, tuple(stacked.mean(axis=0).tolist()), tuple(std.tolist()), per_step)
+        return cls(names, tuple(mean.tolist()), tuple(std.tolist()), per_step)
 
     def encode(self, target: Any, *, where: str = "Values") -> np.ndarray:
         """A float or ``[K]`` -> ``[K]`` float32; with ``per_step`` ``[T, K]`` (``[T]`` if K is 1) -> ``[T, K]``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels, refuse_columns
 from gatewise.data.fields import is_missing, label_text, parse_numbers, parse_targets, shorten, target_names
 from gatewise.errors import DataError
 
@@ -35,9 +35,12 @@ def read_ts(text: str, source: str, options: ReadOptions, *, require_target: boo
         Sequences with whatever targets and names the file holds.
 
     Raises:
-        DataError: no header or no data, another number of channels than declared, channels of unequal length in one
-            line, a label that is not declared, time stamps, or text where a number belongs; names row and column.
+        DataError: options that name columns, no header or no data, another number of channels than declared,
+            channels of unequal length in one line, a label that is not declared, time stamps, or text where a
+            number belongs; names row and column.
     """
+    advice = "A .ts file has no columns; leave out --{role}."
+    refuse_columns(options, source, advice, require_target=require_target)
     lines = text.split("\n")
     header = _header(lines, source)
     channels = header.channels
@@ -106,11 +109,16 @@ def _understand(entries: dict[str, list[str]], first: int, source: str) -> _Head
             "Write the values alone, one a step, and @timeStamps false."
         )
     declared = entries.get("@dimensions") or entries.get("@dimension")
-    if declared and not declared[0].isdecimal():
-        raise DataError(f'{source}: expected a number after @dimensions, got "{declared[0]}". Write how many channels.')
+    if declared and not (declared[0].isdecimal() and len(declared[0]) < 10 and int(declared[0])):
+        raise DataError(
+            f'{source}: expected a number after @dimensions, got "{shorten(declared[0])}". '
+            "Write how many channels, 1 or more."
+        )
     channels = int(declared[0]) if declared else 1 if _says_true(entries.get("@univariate")) else None
     if _says_true(labels := entries.get("@classlabel")):
-        return _Header(first, channels, tuple(map(label_text, (labels or [])[1:])) or None, "classification")
+        return _Header(
+            first, channels, tuple(dict.fromkeys(map(label_text, (labels or [])[1:]))) or None, "classification"
+        )
     return _Header(first, channels, None, "regression" if _says_true(entries.get("@targetlabel")) else None)
 
 

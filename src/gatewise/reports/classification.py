@@ -41,9 +41,9 @@ def headline(report: Report, measured: Measured) -> list[tuple[str, str, str]]:
         (f"Accuracy, {measured.name}", percent(right / count), f"95% sure: between {percent(low)} and {percent(high)}"),
         ("Baseline accuracy", percent(commonest), "always saying the commonest class"),
     ]
-    name = "auroc" if "auroc" in measured.metrics else "balanced_accuracy"
-    if name in measured.metrics:
-        cards.append((METRICS[name].name, METRICS[name].show(measured.metrics[name]), f"on {measured.name}"))
+    for name in ("balanced_accuracy", "auroc"):
+        if name in measured.metrics:
+            cards.append((METRICS[name].name, METRICS[name].show(measured.metrics[name]), f"on {measured.name}"))
     return cards
 
 

@@ -70,7 +70,7 @@ def row_name(data: SequenceData, index: int) -> str:
     >>> row_name(SequenceData([], ids=["a7"], rows=[12]), 0)
     'row 12, id a7'
     """
-    place = f"sequence {index}" if data.rows is None else f"row {data.rows[index]}"
+    place = f"row {index}" if data.rows is None else f"row {index}, line {data.rows[index]}"
     return place if data.ids is None else f"{place}, id {shorten(str(data.ids[index]), 40)}"
 
 

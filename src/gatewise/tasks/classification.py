@@ -32,6 +32,8 @@ def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
     labels = adapter.targets
     if not isinstance(labels, Labels):
         raise ConfigError("classification: expected class labels as targets, got numbers. Train a regression.")
+    if config.error != "squared":
+        raise ConfigError(f'classification: expected no loss.error, got "{config.error}". It is for regression.')
     class_weights = torch.tensor(labels.balanced_weights()) if config.class_weights == "balanced" else None
 
     def build_model(model: ModelConfig) -> nn.Module:

@@ -36,6 +36,8 @@ def regression(config: LossConfig, adapter: SequenceAdapter) -> Task:
     values = adapter.targets
     if not isinstance(values, Values):
         raise ConfigError("regression: expected numbers as targets, got class labels. Train a classification.")
+    if config.class_weights != "none" or config.label_smoothing:
+        raise ConfigError("regression: expected no class weights and no label smoothing, got some. Leave them out.")
     error = ERRORS[config.error]
 
     def build_model(model: ModelConfig) -> nn.Module:

@@ -101,7 +101,8 @@ class Config:
     task: str
     """What is learnt; `gatewise train --help` lists the tasks."""
     threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.5
-    """Two classes: from which probability on the second is said; auto takes the best on the validation data."""
+    """Two classes: above which probability of the second (in the order of the predictions' columns) it is said; auto
+    takes the one with the best balanced accuracy on the validation data."""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -200,6 +201,7 @@ def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
     Raises:
         ConfigError: one message with every unknown name, wrong type and value out of range.
     """
+    plain = _listed(plain)
     try:
         # Through JSON: a strict check there still takes a list for a tuple, which TOML has not.
         config = TypeAdapter(Config).validate_json(json.dumps(plain), strict=True)
@@ -223,6 +225,15 @@ def from_plain(plain: Mapping[str, Any], *, source: str = "config") -> Config:
         if not problems:
             return config
     raise ConfigError(f"{source}: {_count(problems)}: {'; '.join(problems)}")
+
+
+def _listed(plain: Mapping[str, Any]) -> Plain:
+    """The same with ``target = "label"`` taken as a list of one."""
+    data = plain.get("data")
+    if not isinstance(data, Mapping):
+        return dict(plain)
+    names = {name: [data[name]] for name in ("features", "target") if isinstance(data.get(name), str)}
+    return {**plain, "data": {**data, **names}}
 
 
 def _without_validation(config: Config) -> list[str]:

@@ -175,7 +175,9 @@ class RunDirectory:
 
     def _plain_config(self) -> dict[str, Any]:
         if not self.holds_run:
-            raise RunError(f"{self.path}: expected a run directory with config.toml, got none. Check the path.")
+            folds = RunDirectory(self.path / "fold-1").holds_run
+            hint = f"It holds folds: name one of them, such as {self.path / 'fold-1'}." if folds else "Check the path."
+            raise RunError(f"{self.path}: expected a run directory with config.toml, got none. {hint}")
         path = self.file("config.toml")
         plain = read_toml(path)
         if plain.get("format") != FORMAT:
