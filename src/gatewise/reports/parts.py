@@ -65,10 +65,10 @@ def about(measured: Measured) -> str:
 
 
 def row_name(data: SequenceData, index: int) -> str:
-    """Where a sequence stands in its file.
+    """Where a sequence stands: its row in predictions, counted from 0, and its line in the file.
 
     >>> row_name(SequenceData([], ids=["a7"], rows=[12]), 0)
-    'row 12, id a7'
+    'row 0, line 12, id a7'
     """
     place = f"row {index}" if data.rows is None else f"row {index}, line {data.rows[index]}"
     return place if data.ids is None else f"{place}, id {shorten(str(data.ids[index]), 40)}"
