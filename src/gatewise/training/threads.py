@@ -5,15 +5,16 @@ from contextlib import contextmanager
 
 import torch
 
-# Arithmetic of one time step, in floating-point operations, from which on a second thread pays for its coordination.
+# Arithmetic of one time step, in floating-point operations, from which on more threads clearly pay.
 _WORTH_SHARING = 10e6
 
 
 def suggested_threads(batch_size: int, hidden_size: int) -> int:
     """One thread for a small LSTM, else as many as torch would take.
 
-    The steps of a recurrence come one after another, and threads meet at each of them; where a step is short, meeting
-    costs more than it saves, and many times more when another program wants the cores.
+    The steps of a recurrence come one after another, and threads meet at each of them. Where a step is short, that
+    gains little when nothing else runs, and costs a multiple when another program wants one of the cores
+    (benchmarks/RESULTS.md). One thread also gives the same numbers on every machine.
 
     Args:
         batch_size: sequences in a step.
