@@ -3,10 +3,13 @@
 import os
 import shlex
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
 
 from gatewise.cli.common import (
     DataOption,
@@ -22,6 +25,11 @@ from gatewise.cli.common import (
     names,
     output,
 )
+
+if TYPE_CHECKING:
+    from gatewise.api import CrossValidation, Run
+
+Outcome = TypeVar("Outcome")
 
 
 def train(
@@ -73,7 +81,9 @@ def train(
 
     Every setting is in the run's config.toml; `--set NAME=VALUE` reaches those that have no option of their own.
     """
+    from gatewise import api
     from gatewise.training.config import parse_setting
+    from gatewise.training.fit import InterruptedTraining
 
     options: dict[str, Any] = {
         "model.recipe": recipe,
@@ -99,52 +109,56 @@ def train(
     }
     settings = dict(parse_setting(text) for text in set or [])
     settings |= {name: value for name, value in options.items() if value is not None}
-    _run(
-        task=task,
-        data=data,
-        valid=valid,
-        test=test,
-        out=out,
-        config=config,
-        settings=settings,
-        resume=resume,
-        overwrite=overwrite,
-        init=init,
-        quiet=quiet,
-    )
 
-
-def _run(
-    *, out: Path | None, config: Path | None, resume: bool, quiet: bool, settings: dict[str, Any], **rest: Any
-) -> None:
-    import warnings
-
-    from gatewise.api import train as train_run
-    from gatewise.training.fit import InterruptedTraining
+    def start(training: Callable[..., Outcome]) -> Outcome:
+        return training(
+            task,
+            data=data,
+            valid=valid,
+            test=test,
+            out=out,
+            config=config,
+            settings=settings,
+            resume=resume,
+            overwrite=overwrite,
+            init=init,
+            progress=not quiet,
+        )
 
     if quiet:
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # notes on the data
     try:
         if _has_folds(config, settings):
-            _run_folds(out=out, config=config, resume=resume, settings=settings, quiet=quiet, **rest)
-            return
-        run = train_run(out=out, config=config, resume=resume, settings=settings, progress=not quiet, **rest)
+            validated = start(api.cross_validate)
+            if not quiet:
+                _show_folds(validated)
+        else:
+            run = start(api.train)
+            if not quiet and os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks for all
+                _show_run(run)
     except InterruptedTraining as stop:
-        errors.print(
-            f"{stop} Go on with:\n  {_resume_command(stop.path)}", highlight=False, markup=False, soft_wrap=True
-        )
+        _say(f"{stop} Go on with:\n  {_resume_command(stop.path)}", errors)
         raise typer.Exit(130) from None
-    if not quiet and os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks for all
-        results = run.results
-        output.print()
-        output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
-        where = run.path
-        output.print(f"\nBest epoch {results['best_epoch']} of {results['epochs']}.", highlight=False, markup=False)
-        if "threshold" in results:
-            text = f'Threshold {results["threshold"]:.3f}: above it the answer is "{run.classes[1]}".'
-            output.print(text, highlight=False, markup=False)
-        output.print(f"Report:  {where / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
-        output.print(f"Predict: gatewise predict {where} --data FILE", highlight=False, markup=False, soft_wrap=True)
+
+
+def _say(text: str, console: Console = output) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show_run(run: "Run") -> None:
+    results = run.results
+    output.print()
+    output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
+    _say(f"\nBest epoch {results['best_epoch']} of {results['epochs']}.")
+    if "threshold" in results:
+        _say(f'Threshold {results["threshold"]:.3f}: above it the answer is "{run.classes[1]}".')
+    _say(f"Report:  {run.path / 'report.html'}")
+    _say(f"Predict: gatewise predict {shlex.quote(str(run.path))} --data FILE")
+
+
+def _show_folds(folds: "CrossValidation") -> None:
+    output.print(metrics_table(folds.columns()))
+    _say(f"\nRuns: {folds.path}/fold-*")
 
 
 def _has_folds(config: Path | None, settings: dict[str, Any]) -> bool:
@@ -153,15 +167,6 @@ def _has_folds(config: Path | None, settings: dict[str, Any]) -> bool:
 
     data = merge(read_toml(config) if config is not None else {}, settings).get("data")
     return isinstance(data, dict) and "folds" in data and "fold" not in data
-
-
-def _run_folds(*, quiet: bool, **options: Any) -> None:
-    from gatewise.api import cross_validate
-
-    summary = cross_validate(progress=not quiet, **options)
-    if not quiet:
-        output.print(metrics_table(summary.columns()))
-        output.print(f"\nRuns: {summary.path}/fold-*", highlight=False, markup=False, soft_wrap=True)
 
 
 def _resume_command(path: Path) -> str:

@@ -335,6 +335,10 @@ def _check_ragged(x: Tensor, lengths: Tensor | None, resets: Tensor | None) -> t
     """Lengths as int64 on the input's device, resets False in padding."""
     steps, batch_size = x.shape[:2]
     if lengths is not None:
+        if not isinstance(lengths, Tensor):
+            raise ShapeError(
+                f"LSTM: expected lengths as a tensor, got {type(lengths).__name__}. Use torch.tensor(...)."
+            )
         if lengths.shape != (batch_size,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
             raise ShapeError(f"LSTM: expected lengths of shape ({batch_size},) and an integer dtype, got "
                              f"{tuple(lengths.shape)} and {lengths.dtype}. One length a row.")  # fmt: skip
