@@ -1,4 +1,4 @@
-"""gatewise: train, see into and ship LSTM models on sequences of any kind."""
+"""gatewise: train, measure and run LSTM models on sequences of any kind."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

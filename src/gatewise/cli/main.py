@@ -19,7 +19,7 @@ from gatewise.training.allocator import keep_freed_memory
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
-    help="Train, see into and ship LSTM models on sequences of any kind.",
+    help="Train, measure and run LSTM models on sequences of any kind.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,7 +43,7 @@ def version(asked: bool) -> None:
 def common(
     show_version: bool = typer.Option(False, "--version", callback=version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Train, see into and ship LSTM models on sequences of any kind."""
+    """Train, measure and run LSTM models on sequences of any kind."""
 
 
 def main() -> None:

@@ -41,9 +41,11 @@ def headline(report: Report, measured: Measured) -> list[tuple[str, str, str]]:
         (f"Accuracy, {measured.name}", percent(right / count), f"95% sure: between {percent(low)} and {percent(high)}"),
         ("Baseline accuracy", percent(commonest), "always saying the commonest class"),
     ]
-    for name in ("balanced_accuracy", "auroc"):
-        if name in measured.metrics:
-            cards.append((METRICS[name].name, METRICS[name].show(measured.metrics[name]), f"on {measured.name}"))
+    if "balanced_accuracy" in measured.metrics:
+        name, note = "balanced_accuracy", f"on {measured.name}"
+        if "auroc" in measured.metrics:  # in the same card: six fit a line
+            note += f"; AUC {METRICS['auroc'].show(measured.metrics['auroc'])}"
+        cards.append((METRICS[name].name, METRICS[name].show(measured.metrics[name]), note))
     return cards
 
 
