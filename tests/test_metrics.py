@@ -45,3 +45,4 @@ def test_errors_of_numbers():
     assert metrics.r2(predicted, actual) == pytest.approx(1 - 5 / 2)
     assert metrics.r2(actual, actual) == 1.0
     assert math.isnan(metrics.r2(predicted, np.ones((3, 1))))
+    assert math.isnan(metrics.r2(np.full((60, 1), 36.5), np.full((60, 1), 0.1) + 36.5))

@@ -194,3 +194,14 @@ def test_what_is_wrong_is_named(data, targets, message):
 def test_import_is_light():
     heavy = "import sys, gatewise.data; print([n for n in ('pandas', 'polars', 'pyarrow') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_masked_values_are_missing():
+    masked = np.ma.masked_equal([[1.0, 2.0, -9999.0], [3.0, 4.0, 5.0]], -9999.0)
+    for data in (masked, list(masked)):
+        found = from_python(data, ["a", "b"]).sequences[0][:, 0]
+        assert np.array_equal(found, [1.0, 2.0, np.nan], equal_nan=True)
+
+
+def test_bytes_are_text():
+    assert from_python(np.zeros((2, 3)), np.array([b"walk", b"run"])).targets == ["walk", "run"]

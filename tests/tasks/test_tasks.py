@@ -101,6 +101,14 @@ def test_metrics_of_known_answers():
     assert task.metrics["mse"](results) == pytest.approx(10 / 6)
 
 
+def test_steps_count_alike_whether_lengths_agree_or_not():
+    task, _, _, _ = make("one a step")
+    whole = Results(0.0, [Prediction([1.0, 2.0]), Prediction([3.0, 5.0])], [[1.0, 2.5], [3.0, 4.0]])
+    parts = Results(0.0, [Prediction([1.0]), Prediction([2.0, 3.0, 5.0])], [[1.0], [2.5, 3.0, 4.0]])
+    for name, metric in task.metrics.items():
+        assert metric(whole) == pytest.approx(metric(parts)), name
+
+
 @pytest.mark.parametrize("error", ["squared", "absolute", "huber"])
 def test_losses_by_name(error):
     task, examples, _, _ = make("one value", LossConfig(error=error))

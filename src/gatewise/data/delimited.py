@@ -36,6 +36,8 @@ def parse_csv(content: bytes, text: str, source: str) -> tuple["pl.DataFrame", n
     """
     import polars as pl
 
+    if "\r" in text and "\n" not in text:
+        raise DataError(f"{source}: expected lines that end in a line feed, got carriage returns alone. Save it anew.")
     end = text.find("\n")
     first_line = (text if end < 0 else text[:end]).rstrip("\r")
     separator = max(SEPARATORS, key=first_line.count)

@@ -115,6 +115,8 @@ def _cut(x: np.ndarray, lengths: np.ndarray, source: str) -> list[np.ndarray]:
 
 def _sequence(part: Any, where: str) -> np.ndarray:
     try:
+        if isinstance(part, np.ma.MaskedArray):  # masked: missing, whatever number stands beneath
+            part = np.ma.filled(part.astype(np.float64), np.nan)
         array = np.asarray(part)
         array = array.astype(np.float64) if array.dtype.kind in "biufO" else array
     except (ValueError, TypeError) as error:
@@ -134,6 +136,8 @@ def _kind(value: Any) -> str:
 
 def _text(target: Any) -> str:
     value = target.item() if hasattr(target, "item") else target
+    if isinstance(value, bytes):  # as HDF5 and ARFF readers give text
+        value = value.decode("utf-8", "replace")
     return "" if value is None else str(value)
 
 

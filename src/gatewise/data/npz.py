@@ -104,4 +104,4 @@ def _names(values: np.ndarray | None, key: str, count: int, source: str) -> list
         raise DataError(
             f"{source}: expected {key} of shape ({count},), one a sequence, got {values.shape}. Save one for each."
         )
-    return [str(value) for value in values.tolist()]
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values.tolist()]

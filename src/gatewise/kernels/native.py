@@ -14,7 +14,7 @@ from gatewise.types import State
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 HAS_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 ONEDNN_HAS_BFLOAT16 = HAS_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-SHUT = 1e30  # more than any pre-activation will ever be, and within bfloat16
+SHUT = 1e30  # far more than any pre-activation of a model that trains, and within bfloat16
 
 
 class Native:
@@ -40,8 +40,7 @@ class Native:
         """Dense, or packed where rows really end at different steps."""
         state = inputs.state or _zeros(request, inputs.input)
         if request.steps == 0 or request.batch_size == 0:  # torch refuses both
-            size = request.directions * inputs.output_size
-            return inputs.input.new_zeros(request.steps, request.batch_size, size), state
+            return _nothing(request, inputs, state)
         if inputs.lengths is None:
             return _dense(request, inputs, state)
         lengths = inputs.lengths.cpu()
@@ -56,6 +55,16 @@ def _zeros(request: Request, like: Tensor) -> State:
     batch = (request.directions, request.batch_size)
     c_0 = like.new_zeros(*batch, request.hidden_size)
     return State(like.new_zeros(*batch, request.proj_size) if request.proj_size else c_0, c_0)
+
+
+def _nothing(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+    """The initial state again, in memory of its own; and an output without values, from which gradients are zero."""
+    size = request.directions * inputs.output_size
+    output = inputs.input.new_zeros(request.steps, request.batch_size, size)
+    for weights in inputs.weights:
+        for w in weights:
+            output = output if w is None else output + w.sum()
+    return output, State(state.h.clone(), state.c.clone())
 
 
 def _dense(request: Request, inputs: Inputs, state: State) -> tuple[Tensor, State]:

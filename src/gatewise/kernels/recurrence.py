@@ -56,6 +56,12 @@ class RawKernel(Protocol):
         """None for a gradient that is zero. ``with_input``: whether anyone asks for that of the input."""
 
 
+def _looked_through() -> bool:
+    """Whether forward-mode AD or a transform of torch.func is at work. torch has no public question for it."""
+    forward_mode: int = torch.autograd.forward_ad._current_level
+    return forward_mode >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def lift(raw: RawKernel) -> "LiftedKernel":
     """Registers a raw kernel's operators and returns the kernel. Once a name and process."""
     _register(raw)
@@ -71,7 +77,13 @@ class LiftedKernel:
         self._forward = getattr(torch.ops.gatewise, f"{raw.name}_forward").default
 
     def run(self, request: Request, inputs: Inputs) -> tuple[Tensor, State]:
-        """One call of the registered operator."""
+        """One call of the registered operator.
+
+        Under forward-mode differentiation and :mod:`torch.func`, which look through an operator's equations and not at
+        its formula, the equations themselves run.
+        """
+        if not request.compiling and _looked_through():
+            return unroll(inputs)
         output, h_n, c_n, _ = self._forward(*_pack(inputs), request.differentiable)
         return output, State(h_n, c_n)
 
@@ -191,7 +203,8 @@ def _save_for_formula(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]
 def _formula(
     operator: Any, ctx: Any, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None, _: Any
 ) -> Any:
-    others, rest = ctx.saved_tensors[: _TENSORS - 1], ctx.saved_tensors[_TENSORS - 1 :]
+    saved = ctx.saved_tensors  # once: under activation checkpointing a second look is an error
+    others, rest = saved[: _TENSORS - 1], saved[_TENSORS - 1 :]
     weights, output, tape = rest[: ctx.num_weights], rest[ctx.num_weights], rest[ctx.num_weights + 1 :]
     call = (*others[:_WEIGHTS], list(weights), *others[_WEIGHTS:], *ctx.options)
     wanted = ctx.needs_input_grad

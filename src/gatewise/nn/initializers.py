@@ -52,7 +52,7 @@ def initialize_chrono(module: nn.Module, longest: int) -> None:
         longest: the longest dependency to expect, in steps; at least 3.
 
     Raises:
-        OptionError: ``longest`` is below 3.
+        OptionError: ``longest`` is below 3, or a recurrent layer has no forget gate with a bias.
 
     References:
         Tallec & Ollivier 2018, Can recurrent neural networks warp time?
@@ -60,7 +60,13 @@ def initialize_chrono(module: nn.Module, longest: int) -> None:
     if longest < 3:
         raise OptionError(f"initialize_chrono: expected longest of at least 3 steps, got {longest}.")
     initialize(module)
-    for layer in recurrent_layers(module):
+    layers = recurrent_layers(module)
+    if not layers or not all(_forget_biases(layer) for layer in layers):
+        raise OptionError(
+            "initialize_chrono: expected LSTMs with forget gates and biases, got a layer without. "
+            "Leave out coupled=True, forget=False and bias=False."
+        )
+    for layer in layers:
         for forget, input_gate in zip(_forget_biases(layer), _input_biases(layer), strict=True):
             with torch.no_grad():
                 forget.uniform_(1, longest - 1).log_()
@@ -78,13 +84,20 @@ def _initialize_one(name: str, parameter: Tensor, hidden_size: int) -> None:
             nn.init.xavier_uniform_(gate)
     elif name.startswith("weight_hh"):
         for gate in torch.split(parameter, hidden_size):
-            nn.init.orthogonal_(gate)
+            _orthogonal(gate)
     elif name.startswith("weight_hr"):
-        nn.init.orthogonal_(parameter)
+        _orthogonal(parameter)
     elif name.startswith("gain"):
         nn.init.ones_(parameter)
     else:  # biases and peepholes
         nn.init.zeros_(parameter)
+
+
+def _orthogonal(weight: Tensor) -> None:
+    """In place; drawn in at least float32, for torch has no QR of 16-bit matrices."""
+    drawn = nn.init.orthogonal_(weight.detach().to(torch.promote_types(weight.dtype, torch.float32), copy=True))
+    with torch.no_grad():
+        weight.copy_(drawn)
 
 
 def _forget_biases(layer: Any) -> list[Tensor]:

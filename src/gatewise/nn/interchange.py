@@ -3,6 +3,7 @@
 from typing import Any, TypeVar, overload
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from gatewise.errors import OptionError
 from gatewise.nn.lstm import LSTM
@@ -70,5 +71,12 @@ def _layer_options(module: nn.LSTM | LSTM) -> dict[str, Any]:
 def _with_weights_of(module: M, source: nn.Module) -> M:
     first = next(source.parameters())
     module.to(first.device, first.dtype)
+    if is_parametrized(source):
+        raise OptionError(
+            f"{type(module).__name__}: expected plain weights, got parametrized ones. "
+            "Remove the parametrization first, with torch.nn.utils.parametrize.remove_parametrizations."
+        )
     module.load_state_dict(source.state_dict())
+    for name, parameter in source.named_parameters():
+        module.get_parameter(name).requires_grad_(parameter.requires_grad)
     return module.train(source.training)

@@ -134,7 +134,9 @@ def histogram(values: Mapping[str, np.ndarray], *, title: str, zero: bool = Fals
 def _edges(values: np.ndarray, bins: int = 30) -> np.ndarray:
     if not len(values):
         return np.array([0.0, 1.0])
-    low, high = values.min(), values.max()
+    low, high = float(values.min()), float(values.max())
+    if not high / 2 - low / 2 < 1e300 or high - low <= 64 * np.spacing(max(abs(low), abs(high))):
+        return np.array([low - 0.5, high + 0.5])  # too far apart, or too near, to be told apart
     if high - low < bins and (values == np.round(values)).all():
         return np.arange(low, high + 2) - 0.5
     return np.histogram_bin_edges(values, bins)

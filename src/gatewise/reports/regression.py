@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gatewise import metrics
 from gatewise.data.targets import Values
 from gatewise.reports import measures, page, plots
 from gatewise.reports.content import Measured, Report
@@ -129,8 +130,7 @@ def _by_target(values: Values, said: np.ndarray, right: np.ndarray) -> Html:
     rows = []
     for k, name in enumerate(values.names):
         errors = said[:, k] - right[:, k]
-        spread = ((right[:, k] - right[:, k].mean()) ** 2).sum()
-        r2 = 1 - (errors**2).sum() / spread if spread > 0 else float("nan")
+        r2 = metrics.r2(said[:, k : k + 1], right[:, k : k + 1])
         numbers = (np.abs(errors).mean(), np.sqrt((errors**2).mean()), errors.mean(), r2)
         rows.append([name, *(number(float(value), 3) for value in numbers)])
     return page.subsection(

@@ -70,9 +70,9 @@ def regression(config: LossConfig, adapter: SequenceAdapter) -> Task:
         predict=predict,
         references=references,
         metrics={
-            "mse": _of_arrays(metrics.mse),
-            "mae": _of_arrays(metrics.mae),
-            "r2": _of_arrays(metrics.r2),
+            "mse": _of_arrays(metrics.mse, values),
+            "mae": _of_arrays(metrics.mae, values),
+            "r2": _of_arrays(metrics.r2, values),
         },
         monitor=Monitor("mse", "min"),
     )
@@ -88,21 +88,19 @@ def _answers(values: Values, scaled: Tensor, lengths: Tensor) -> list[object]:
     return decoded.tolist()  # type: ignore[no-any-return]
 
 
-def _of_arrays(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Results], float]:
+def _of_arrays(metric: Callable[[np.ndarray, np.ndarray], float], values: Values) -> Callable[[Results], float]:
     """Lifts a metric of ``[N, K]`` arrays to results; the steps of all sequences count alike."""
 
     def measure(results: Results) -> float:
         return metric(
-            flatten([prediction.value for prediction in results.predictions]), flatten(list(results.references))
+            flatten([prediction.value for prediction in results.predictions], values),
+            flatten(list(results.references), values),
         )
 
     return measure
 
 
-def flatten(answers: list[object]) -> np.ndarray:
+def flatten(answers: list[object], values: Values) -> np.ndarray:
     """Answers of :func:`regression` as ``[N, K]``, or ``[steps, K]`` where they are one a step."""
-    rows = [np.asarray(answer, dtype=np.float64) for answer in answers]
-    if len({row.shape for row in rows}) > 1 or rows[0].ndim == 2:
-        return np.concatenate([row if row.ndim == 2 else row[:, None] for row in rows])
-    stacked = np.stack(rows)
-    return stacked[:, None] if stacked.ndim == 1 else stacked
+    rows = [np.asarray(answer, dtype=np.float64).reshape(-1, len(values.names)) for answer in answers]
+    return np.concatenate(rows)
