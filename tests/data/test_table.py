@@ -204,3 +204,12 @@ def test_columns_that_are_no_text(tmp_path, role, values, message):
 def test_bytes_are_text(tmp_path):
     pl.DataFrame({"x": [1.0, 2.0], "y": [b"u", b"v"]}).write_parquet(tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet", ReadOptions(target=("y",))).targets == ["u", "v"]
+
+
+def test_ids_written_in_two_ways_are_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id,t,x,who,y\n1,0,1,5,a\n1.0,1,2,5.0,a\n 1,2,3,5,a\n2,0,4,6,b\n")
+    data = read(path, ReadOptions(id="id", time="t", features=("x",), target=("y",), group="who"))
+    assert data.ids == ["1", "2"]
+    assert data.groups == ["5", "6"]
+    assert data.lengths.tolist() == [3, 1]

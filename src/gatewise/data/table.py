@@ -20,7 +20,7 @@ from gatewise.data.columns import (
 )
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.delimited import parse_csv
-from gatewise.data.fields import check_task, has_fractions, parse_targets
+from gatewise.data.fields import check_task, has_fractions, label_text, parse_targets
 from gatewise.errors import DataError
 
 if TYPE_CHECKING:
@@ -82,11 +82,25 @@ def from_frame(
         options = replace(options, group=None)  # to predict, nobody needs to know whose sequence it is
     columns = frame.columns
     frame, roles = assign_roles(frame, source, options, lines, require_target=require_target)
+    for name in (options.id, options.group):
+        if name is not None:
+            frame = frame.with_columns(_by_name(frame[name]))
     table = _Table(frame, source, options, roles, lines, require_target)
     repeats = options.id is not None and frame[options.id].n_unique() < len(frame)
     long = options.time is not None or repeats
     data = _long(table) if long else _wide(table)
     return replace(data, layout=_layout(roles, options, columns, long=long))
+
+
+def _by_name(column: "pl.Series") -> "pl.Series":
+    """Ids that are written in two ways, ``1`` and ``1.0``, are one."""
+    import polars as pl
+
+    written = column.drop_nulls().unique().cast(pl.String).to_list()
+    names = {text: label_text(text) for text in written}
+    if len(set(names.values())) == len(names):
+        return column
+    return column.cast(pl.String).replace(names)
 
 
 def _layout(roles: Roles, options: ReadOptions, columns: Sequence[str], *, long: bool) -> str:
