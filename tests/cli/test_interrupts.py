@@ -119,6 +119,16 @@ def test_a_failed_overwrite_leaves_the_old_run(gatewise, failing, trained, tmp_p
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
 
 
+def test_a_failed_overwrite_leaves_a_run_without_its_state(gatewise, failing, trained, tmp_path):
+    """Whoever deletes state.safetensors to save room still has a run."""
+    run = shutil.copytree(trained / "run", tmp_path / "mine")
+    (run / "state.safetensors").unlink()
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    words = ("--data", trained / "train.csv", "--target", "label", "--out", run, "--overwrite", *QUICK)
+    assert gatewise("train", "classification", *words).code == 2
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
 def test_a_killed_overwrite_gives_the_old_run_back(gatewise, trained, tmp_path):
     """Killed before the new training's first state: the next command finds the old run set aside."""
     run = shutil.copytree(trained / "run", tmp_path / "mine")

@@ -97,7 +97,8 @@ class RunDirectory:
                 f"{self.path}: expected nobody else to train here, got another training. Choose another --out."
             ) from None
         try:
-            self._put_back()  # what a killed training had set aside
+            if self._aside.exists():  # a training was killed while it replaced a run
+                self._put_back()
             if anew:
                 self._move(self.path, self._aside)
             yield
