@@ -116,19 +116,6 @@ def test_channels_are_compared_by_name():
     scaler.check(data_of([[1, 2]]))
 
 
-def test_what_can_be_streamed():
-    assert Scaler.fit(data_of([[1], [2]])).why_not_stream() is None
-    reasons = {"mode": "sequence", "missing": "previous", "length": 3}
-    for option, word in (("mode", "the whole sequence"), ("missing", "steps before"), ("length", "fixed length")):
-        assert word in Scaler.fit(data_of([[1], [2]]), **{option: reasons[option]}).why_not_stream()
-
-
-@given(st.lists(st.floats(allow_nan=False, width=32), min_size=2, max_size=20), st.sampled_from(["channel", "none"]))
-def test_json_keeps_every_bit(values, mode):
-    scaler = Scaler.fit(data_of(np.array(values)[np.isfinite(values)][:, None], [[0.1]]), mode=mode)
-    assert Scaler.from_json(scaler.to_json()) == scaler
-
-
 @given(
     st.lists(st.lists(st.one_of(st.just(NAN), st.floats(-1e6, 1e6)), min_size=1, max_size=9), min_size=1, max_size=5),
     st.sampled_from(["channel", "sequence", "none"]),

@@ -56,10 +56,7 @@ def show(value: Any) -> str:
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Any]:
     """A bar on standard error for work on ``total`` sequences; yields the function that moves it on."""
-    from rich.progress import (
-        Progress,
-        track,  # noqa: F401
-    )
+    from rich.progress import Progress
 
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=total)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,8 +121,3 @@ def refuse_columns(options: ReadOptions, source: str, advice: str, *, require_ta
         if (named := getattr(options, role)) and (role != "target" or require_target):
             got = named if isinstance(named, str) else ", ".join(named)
             raise DataError(f'{source}: expected no column for {role}, got "{got}". {advice.format(role=role)}')
-
-
-def display(path: Path | str) -> str:
-    """A path as errors show it."""
-    return str(path)

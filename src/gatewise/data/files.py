@@ -6,7 +6,6 @@ import lzma
 import zlib
 from pathlib import Path
 
-from gatewise.data.dataset import display
 from gatewise.errors import DataError
 
 COMPRESSIONS = {".gz": gzip.decompress, ".xz": lzma.decompress, ".bz2": bz2.decompress}
@@ -36,7 +35,7 @@ def load_bytes(path: Path) -> bytes:
     Raises:
         DataError: no such file, a folder, no permission, an empty file, or one whose compression is damaged.
     """
-    who = display(path)
+    who = str(path)
     if not path.exists():
         raise DataError(f"{who}: expected a file, got nothing of that name. Check the path.")
     if path.is_dir():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gatewise.data.dataset import ReadOptions, SequenceData, display
+from gatewise.data.dataset import ReadOptions, SequenceData
 from gatewise.data.fields import check_task, counts_up, is_missing, is_number
 from gatewise.data.files import decode, load_bytes, suffixes
 from gatewise.data.npz import read_npz
@@ -50,7 +50,7 @@ def read(
         ([2, 1], ['walk', 'run'], ('speed', 'turn'))
     """
     path = Path(path)
-    source = display(path)
+    source = str(path)
     check_task(options.task)
     kind, _ = suffixes(path)
     if path.is_file() and kind not in FORMATS:

@@ -1,9 +1,8 @@
 """`Scaler`: the fitted side of the inputs; what was measured on the training data and nothing else."""
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -157,31 +156,6 @@ class Scaler:
         if self.length is not None and len(encoded) < self.length:
             encoded = np.pad(encoded, ((0, self.length - len(encoded)), (0, 0)))
         return encoded
-
-    def why_not_stream(self) -> str | None:
-        """Why a sequence cannot be encoded piece by piece with the same result; None if it can."""
-        if self.mode == "sequence":
-            return 'scaling "sequence" needs the whole sequence'
-        if self.missing == "previous":
-            return 'missing values filled with "previous" need the steps before the piece'
-        return "a fixed length needs the end of the sequence" if self.length is not None else None
-
-    def to_json(self) -> str:
-        """JSON text; ``Scaler.from_json`` gives back an equal scaler."""
-        return json.dumps(asdict(self), allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Scaler":
-        """Reads what ``to_json`` wrote."""
-        known = json.loads(text)
-        return cls(
-            channels=tuple(known["channels"]),
-            mean=tuple(known["mean"]),
-            std=tuple(known["std"]),
-            mode=known["mode"],
-            missing=known["missing"],
-            length=known["length"],
-        )
 
     def _refuse(self, sequence: np.ndarray, encoded: np.ndarray, where: str) -> None:
         wrong = ~np.isfinite(sequence) & ~np.isnan(sequence)

@@ -1,9 +1,8 @@
 """`Labels` and `Values`: the fitted side of the targets, for classification and for regression."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -117,16 +116,6 @@ class Labels:
         occurring = sum(count > 0 for count in self.examples)
         return tuple(sum(self.examples) / (occurring * count) if count else 0.0 for count in self.examples)
 
-    def to_json(self) -> str:
-        """JSON text; ``Labels.from_json`` gives back equal labels."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Labels":
-        """Reads what ``to_json`` wrote."""
-        known = json.loads(text)
-        return cls(tuple(known["classes"]), known["threshold"], tuple(known["examples"]))
-
 
 @dataclass(frozen=True)
 class Values:
@@ -197,21 +186,6 @@ class Values:
         """Undoes ``encode``: ``[..., K]`` -> ``[..., K]`` float64 in the units of the data."""
         decoded: np.ndarray = np.asarray(scaled, dtype=np.float64) * self.std + self.mean
         return decoded
-
-    def to_json(self) -> str:
-        """JSON text; ``Values.from_json`` gives back equal values."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Values":
-        """Reads what ``to_json`` wrote."""
-        known = json.loads(text)
-        return cls(
-            names=tuple(known["names"]),
-            mean=tuple(known["mean"]),
-            std=tuple(known["std"]),
-            per_step=known["per_step"],
-        )
 
 
 def _targets(data: SequenceData) -> Sequence[Any]:
