@@ -183,20 +183,16 @@ class Run:
         elif channels != default_channels(len(channels)):
             # Named columns: those that the model was trained on, whatever else stands in the new table.
             options = replace(options, features=channels)
-        found = from_python(data, targets, options, require_target=require_target)
-        if not require_target:
-            return replace(found, targets=None)  # answers are not looked at, right or wrong
-        if found.targets is None:
-            raise DataError(
-                f"{found.source}: expected a target for every sequence, got none. Give targets, or predict."
-            )
-        return found
+        if require_target:
+            return read_with_targets(data, targets, options)
+        found = from_python(data, targets, options, require_target=False)
+        return replace(found, targets=None)  # answers are not looked at, right or wrong
 
     def run(self, data: SequenceData, *, on_batch: OnBatch | None = None) -> Results:
         """Predictions and references of data as read."""
         settings = replace(self.config.train, device=self.device)
         fabric = make_fabric(settings, distributed=False)
-        model = fabric.setup_module(self._batch_model)
+        model = fabric.setup_module(self._batch_model).eval()  # Fabric's wrapper begins in training mode
         with cpu_threads(self.threads or settings.threads or 1):
             return run_model(
                 self.task,
@@ -257,29 +253,23 @@ class Run:
                 "Its report was written when it was trained."
             )
         options = read_options(self.config)
-        data = read_required(self.config.data.train, None, options)
+        data = read_with_targets(self.config.data.train, None, options)
         return prepare(data, read_optional(self.config.data.valid, options), self.config)
 
     def finish(self, prepared: Prepared, test_data: SequenceData | None, *, report: bool) -> None:
         """The end of a training: chooses the threshold if asked for, measures, writes results and report."""
-        if self.config.threshold != 0.5:
-            self._set_threshold(prepared)
+        chosen = {} if self.config.threshold == 0.5 else {"threshold": self._set_threshold(prepared)}
         measured = [self._measure("validation", prepared.valid_data)] if prepared.valid else []
-        if test_data is not None and test_data.targets is not None:
+        if test_data is not None:
             measured.append(self._measure("test", test_data))
         best = max((line["epoch"] for line in self.history if line["best"]), default=0)
         summary: dict[str, Any] = {item.name: dict(item.metrics) for item in measured}
-        chosen = {} if self.config.threshold == 0.5 else {"threshold": self._threshold()}
         self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **chosen, **summary})
         if report:
             self._write_report(measured, prepared.train_data)
 
-    def _threshold(self) -> float:
-        targets = self.adapter.targets
-        assert isinstance(targets, Labels)
-        return targets.threshold
-
-    def _set_threshold(self, prepared: Prepared) -> None:
+    def _set_threshold(self, prepared: Prepared) -> float:
+        """Puts the threshold that was asked for, or chosen, into the adapter."""
         labels = self.adapter.targets
         assert isinstance(labels, Labels)  # refused before the training otherwise
         threshold = self.config.threshold
@@ -288,7 +278,8 @@ class Run:
         adapter = replace(self.adapter, targets=replace(labels, threshold=threshold))
         self.directory.write_adapter(adapter)
         self.adapter = adapter
-        self.__dict__.pop("task", None)
+        self.__dict__.pop("task", None)  # it was made with the adapter as it was
+        return threshold
 
 
 def read_options(config: Config) -> ReadOptions:
@@ -306,20 +297,26 @@ def _has_columns(data: Any) -> bool:
     return hasattr(data, "columns")  # a frame
 
 
-def read_required(data: Any, targets: Any, options: ReadOptions) -> SequenceData:
-    """Data with targets, in any form that :func:`train` takes.
+def read_with_targets(data: Any, targets: Any, options: ReadOptions) -> SequenceData:
+    """Data with a target for every sequence, in any form that :func:`train` takes.
 
     Raises:
-        DataError: there are none.
+        DataError: there are no data, or no targets.
     """
     if data is None:
         raise DataError("data: expected a file to learn from, got none. Name it with --data.")
-    return from_python(data, targets, options, require_target=True)
+    found = from_python(data, targets, options, require_target=True)
+    if found.targets is None:
+        raise DataError(
+            f"{found.source}: expected a target for every sequence, got none. "
+            "Name the target column with --target, or give targets."
+        )
+    return found
 
 
 def read_optional(data: Any, options: ReadOptions) -> SequenceData | None:
-    """Data with targets, or None where none are given."""
-    return None if data is None else from_python(data, None, options, require_target=True)
+    """Data with a target for every sequence, or None where no data are given."""
+    return None if data is None else read_with_targets(data, None, options)
 
 
 def fresh_model(task: Task, config: Config) -> nn.Module:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gatewise.api.run import Run, fresh_model, read_optional, read_options, read_required
+from gatewise.api.run import Run, fresh_model, read_optional, read_options, read_with_targets
 from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.targets import Labels, Values
 from gatewise.errors import ConfigError, RunError
@@ -101,7 +101,7 @@ def train(
 
     # Everything that can be wrong with data and settings is found before the first file is written.
     options = read_options(chosen)
-    train_data = read_required(chosen.data.train if data is None else data, targets, options)
+    train_data = read_with_targets(chosen.data.train if data is None else data, targets, options)
     valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
     test_data = read_optional(test if test is not None else chosen.data.test, options)
     prepared = prepare(train_data, valid_data, chosen)
@@ -110,7 +110,7 @@ def train(
         check_resumable(directory, chosen)
     made = TASKS[chosen.task](chosen.loss, prepared.adapter)
     if test_data is not None:
-        prepared.adapter.encode(test_data)
+        prepared.adapter.encode(test_data)  # what does not fit is told before the training, not after it
     with cpu_threads(chosen.train.threads):
         fabric = make_fabric(chosen.train)
         fabric.launch()

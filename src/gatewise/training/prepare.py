@@ -9,7 +9,7 @@ from gatewise.data.adapter import SequenceAdapter
 from gatewise.data.dataset import SequenceData
 from gatewise.data.split import folds, split, split_notes
 from gatewise.data.targets import Labels
-from gatewise.errors import ConfigError, DataError
+from gatewise.errors import ConfigError
 from gatewise.tasks import TARGETS, fit_adapter
 from gatewise.training.config import Config, DataConfig
 from gatewise.types import Example
@@ -63,8 +63,6 @@ def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> P
     adapter = fit_adapter(
         config.task, data, scale=config.data.scale, missing=config.data.missing, length=config.data.length
     )
-    if valid.targets is None:
-        raise DataError(f"{valid.source}: expected a target for every sequence, got none. Name the target column.")
     train_examples, valid_examples = adapter.encode(data), adapter.encode(valid)
     return Prepared(train_examples, valid_examples, data, valid, adapter, notes)
 
