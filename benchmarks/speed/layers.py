@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--step", choices=["kept", "returned"], help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=["kept", "returned"], help="only the step, its milliseconds")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.step:

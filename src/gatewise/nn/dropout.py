@@ -56,8 +56,8 @@ class SequenceDropout(nn.Module):
 def _cpu_mask(p: float, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:
     """Zeros, and ``1 / (1 - p)`` elsewhere.
 
-    torch draws one number a value on a single thread, which costs more than the LSTM beside it (19 against 3 ms for
-    [32, 512, 128] values); four 16-bit numbers from each 64-bit draw are as random.
+    torch draws one number a value on a single thread, which costs several times as much; four 16-bit numbers from each
+    64-bit draw are as random.
     """
     count = torch.Size(shape).numel()
     words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)

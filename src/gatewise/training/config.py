@@ -88,7 +88,7 @@ class TrainConfig:
     """32; bf16 or 16: weights in 32 bits, the rest in 16 where that is safe; 64 to compare with."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads; 0 for one where the LSTM is small, else for all cores. On an idle machine all cores are faster for
-    small ones too, by up to a half; on a busy one they are several times slower."""
+    small ones too, by about a half; on a busy one they are a multiple slower."""
     save_minutes: Annotated[float, Field(gt=0)] = 10.0
     """Also save within an epoch after so many minutes."""
 
