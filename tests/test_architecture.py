@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "gatewise"
 
 # Each line may import itself and what stands above it; parts of one line do not import one another.
 LAYERS = (
-    "errors",
+    "errors accuracy",
     "types",
     "cell sequences samples",
     "equations",
@@ -18,7 +18,7 @@ LAYERS = (
     "models data losses metrics decoding",
     "tasks",
     "training",
-    "inspection reports",
+    "inspection reports benchmark",
     "serving export",
     "api",
     "cli",

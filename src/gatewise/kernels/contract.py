@@ -4,13 +4,15 @@ A kernel has no parameters and no randomness of its own. ``why_not`` looks at fa
 ``run`` computes. Everything is time-major, ``[T, B, ...]``, with any strides (a ``batch_first`` module passes a view).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from gatewise.cell import Cell, Weights
+from gatewise.kernels.cpu import memory as kept
+from gatewise.sequences import zero_padding
 from gatewise.types import State
 
 
@@ -52,7 +54,7 @@ class Inputs:
 
     Attributes:
         cell: which equations.
-        input: ``[T, B, I]``; zero beyond ``lengths``.
+        input: ``[T, B, I]``; beyond ``lengths`` it may hold anything, even NaN: see :meth:`without_padding`.
         weights: one :class:`~gatewise.cell.Weights` a direction, in the dtype of the input.
         state: h ``[D, B, P or H]`` and c ``[D, B, H]``; None for zeros.
         lengths: ``[B]`` int64 on the input's device; None: all ``T``.
@@ -72,6 +74,10 @@ class Inputs:
     def hidden_size(self) -> int:
         """``H``."""
         return self.weights[0].weight_ih.shape[0] // self.cell.num_gates
+
+    def without_padding(self) -> "Inputs":
+        """The same with zeros beyond ``lengths``, for a kernel that reads there."""
+        return self if self.lengths is None else replace(self, input=zero_padding(self.input, self.lengths))
 
     @property
     def output_size(self) -> int:
@@ -98,7 +104,8 @@ class Kernel(Protocol):
 
 def allocate(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a kernel to fill, uninitialised. Tests replace :data:`filled_with` to find what was never filled."""
-    memory = like.new_empty(shape, dtype=dtype)
+    dtype = dtype or like.dtype
+    memory = kept.empty(shape, dtype) if kept.serves(like, shape, dtype) else like.new_empty(shape, dtype=dtype)
     if filled_with is not None:
         memory.fill_(filled_with)
     return memory

@@ -46,6 +46,7 @@ class Native:
         lengths = inputs.lengths.cpu()
         if bool((lengths == request.steps).all()):
             return _dense(request, inputs, state)
+        inputs = inputs.without_padding()  # rows of length 0 run for a step
         if _by_onednn(request):
             return _held(request, inputs, state)
         return _packed(request, inputs, state, lengths)

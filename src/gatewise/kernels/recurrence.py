@@ -56,7 +56,7 @@ class RawKernel(Protocol):
         """None for a gradient that is zero. ``with_input``: whether anyone asks for that of the input."""
 
 
-def _looked_through() -> bool:
+def looked_through() -> bool:
     """Whether forward-mode AD or a transform of torch.func is at work. torch has no public question for it."""
     forward_mode: int = torch.autograd.forward_ad._current_level
     return forward_mode >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
@@ -82,7 +82,7 @@ class LiftedKernel:
         Under forward-mode differentiation and :mod:`torch.func`, which look through an operator's equations and not at
         its formula, the equations themselves run.
         """
-        if not request.compiling and _looked_through():
+        if not request.compiling and looked_through():
             return unroll(inputs)
         output, h_n, c_n, _ = self._forward(*_pack(inputs), request.differentiable)
         return output, State(h_n, c_n)
@@ -246,6 +246,7 @@ def _recomputed(call: tuple[Any, ...], d_results: tuple[Tensor | None, ...]) -> 
 
 def unroll(inputs: Inputs) -> tuple[Tensor, State]:
     """A layer as plain PyTorch, differentiated by autograd: slow, and the truth. As ``Kernel.run``."""
+    inputs = inputs.without_padding()
     outputs, states = [], []
     for direction in range(len(inputs.weights)):
         state = initial_state(inputs, direction)
@@ -260,7 +261,10 @@ def unroll(inputs: Inputs) -> tuple[Tensor, State]:
 
 
 def scan(inputs: Inputs, direction: int) -> Iterator[tuple[int, Acts, State, Saved]]:
-    """Every step of one direction, in its order: ``t``, what acted, the state after it, what it leaves behind."""
+    """Every step of one direction, in its order: ``t``, what acted, the state after it, what it leaves behind.
+
+    The input must be without padding.
+    """
     reverse, weights = direction == 1, inputs.weights[direction]
     x_proj = project_input(inputs.input, weights)  # [T, B, G*H]
     cuts = cuts_in_order(inputs, direction)

@@ -47,6 +47,7 @@ class Reference:
 
     def forward(self, inputs: Inputs, *, save: bool) -> tuple[Tensor, State, list[Tensor]]:
         """Steps through time, and puts on the tape what each step saves."""
+        inputs = inputs.without_padding()
         output, last = allocate_results(inputs)
         tape = [allocate(shape, inputs.input, dtype) for shape, dtype in self.tape_shapes(inputs)] if save else []
         size = inputs.output_size
@@ -72,6 +73,7 @@ class Reference:
         with_input: bool,
     ) -> Gradients:
         """Steps back through time; the parameters' gradients are taken over all steps at once."""
+        inputs = inputs.without_padding()
         _, d_first = allocate_results(inputs)
         d_input = allocate_d_input(inputs, with_input=with_input)
         d_weights, d_inputs = [], []

@@ -10,15 +10,16 @@ from torch import Tensor
 from gatewise.cell import Cell
 from gatewise.errors import KernelUnavailable, OptionError, did_you_mean
 from gatewise.kernels.contract import Inputs, Kernel, Request
+from gatewise.kernels.cpu.kernel import cpu
 from gatewise.kernels.native import native
 from gatewise.kernels.reference import reference
 from gatewise.types import State
 
-KERNELS: tuple[Kernel, ...] = (native, reference)
+KERNELS: tuple[Kernel, ...] = (cpu, native, reference)
 """Every kernel there is."""
 
 AUTO = {
-    "cpu": ("native", "reference"),
+    "cpu": ("cpu", "native", "reference"),
     "cuda": ("native", "reference"),
 }
 """What ``kernel="auto"`` tries, in this order, by device; the first that can serve does. From the benchmark."""
@@ -89,6 +90,11 @@ def _name_in_force(name: str) -> str:
 _name_in_force._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
+def forced_kernel() -> str:
+    """The name that :func:`use_kernel` has put in force here; ``"auto"``: none."""
+    return _name_in_force("auto")
+
+
 def select(request: Request, name: str = "auto") -> Kernel:
     """The kernel for a request: the named one, or for ``"auto"`` the first that can serve.
 
@@ -113,9 +119,16 @@ def select(request: Request, name: str = "auto") -> Kernel:
 def run_layer(request: Request, inputs: Inputs, name: str = "auto") -> tuple[Tensor, State]:
     """Runs one layer on the kernel that :func:`select` gives."""
     kernel = select(request, name)
-    if not request.compiling and (ran := _record.get()) is not None:
-        ran.append(kernel.name)
+    if not request.compiling:
+        note(kernel.name)
     return kernel.run(request, inputs)
+
+
+def note(name: str) -> None:
+    """For :func:`record_kernels`: this one runs now."""
+    ran = _record.get()
+    if ran is not None:
+        ran.append(name)
 
 
 def explain(request: Request | None = None) -> dict[str, str | None]:
@@ -125,10 +138,10 @@ def explain(request: Request | None = None) -> dict[str, str | None]:
         request: default: a plain float32 layer on the CPU.
 
     Example:
-        >>> explain()
-        {'native': None, 'reference': None}
-        >>> explain(Request(Cell(peephole=True), torch.float32, "cpu", 64, 128))
-        {'native': 'torch.nn.LSTM does not offer peephole', 'reference': None}
+        >>> list(explain())
+        ['cpu', 'native', 'reference']
+        >>> explain(Request(Cell(peephole=True), torch.float32, "cpu", 64, 128))["native"]
+        'torch.nn.LSTM does not offer peephole'
     """
     request = request or plain_request("cpu")
     order = AUTO.get(request.device, AUTO_ELSEWHERE)

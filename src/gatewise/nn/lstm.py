@@ -15,7 +15,7 @@ from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.errors import OptionError, ShapeError
 from gatewise.kernels.contract import NO_MASKS, Inputs, Masks, Request
 from gatewise.kernels.select import check_name, run_layer
-from gatewise.sequences import mask_of_lengths, zero_padding
+from gatewise.sequences import mask_of_lengths
 from gatewise.types import State
 
 
@@ -130,6 +130,10 @@ class LSTM(nn.Module):
             )
         return [f"{field}_l{layer}{suffix}" if field in shapes else None for field in Weights._fields]
 
+    def weights(self) -> list[tuple[Weights, ...]]:
+        """The parameters, for each layer and direction."""
+        return [tuple(self._weights(names, None, None) for names in of_layer) for of_layer in self._names]
+
     def reset_parameters(self) -> None:
         """As torch: uniform in ±1/sqrt(H), from the same random numbers; gains are one."""
         bound = 1.0 / math.sqrt(self.hidden_size)
@@ -173,6 +177,32 @@ class LSTM(nn.Module):
         output, state = self._run(input.transpose(0, 1), hx, lengths, None if resets is None else resets.T)
         return output.transpose(0, 1), state
 
+    def forward_affine(
+        self,
+        input: Tensor,
+        hx: tuple[Tensor, Tensor] | None = None,
+        *,
+        scale: Tensor,
+        shift: Tensor,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """As ``forward`` on ``input * scale + shift``, without computing that: the first layer's weights take it in.
+
+        For inference, where it saves a pass over the input. Of the class' options it needs ``bias`` and a cell without
+        layer norm, which would normalise without the shift.
+
+        Args:
+            input: ``[B, T, I]`` if ``batch_first``, else ``[T, B, I]``.
+            hx: as in ``forward``.
+            scale: ``[I]``.
+            shift: ``[I]``.
+            lengths: as in ``forward``.
+        """
+        assert self.bias and self.cell.norm is None and input.dim() == 3
+        x = input.transpose(0, 1) if self.batch_first else input
+        output, state = self._run(x, hx, lengths, None, affine=(scale, shift))
+        return output.transpose(0, 1) if self.batch_first else output, state
+
     def _forward_unbatched(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None, lengths: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, State]:
@@ -202,20 +232,26 @@ class LSTM(nn.Module):
         return PackedSequence(data, input.batch_sizes, order, input.unsorted_indices), state
 
     def _run(
-        self, x: Tensor, hx: tuple[Tensor, Tensor] | None, lengths: Tensor | None, resets: Tensor | None
+        self,
+        x: Tensor,
+        hx: tuple[Tensor, Tensor] | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        *,
+        affine: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, State]:
-        """All layers on ``[T, B, I]``."""
+        """All layers on ``[T, B, I]``, or on what ``affine`` (scale and shift) makes of it."""
         self._check_input(x, hx)
         device = x.device.type
         if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
             low = torch.get_autocast_dtype(device)
             state = None if hx is None else (hx[0].to(low), hx[1].to(low))
             with torch.autocast(device, enabled=False):
-                return self._run_layers(x.to(low), state, *_check_ragged(x, lengths, resets), cast=low)
+                return self._run_layers(x.to(low), state, *_check_ragged(x, lengths, resets), cast=low, affine=affine)
         if x.dtype != self.weight_ih_l0.dtype:
             raise ShapeError(f"LSTM: expected input of dtype {self.weight_ih_l0.dtype}, as the parameters, "
                              f"got {x.dtype}. Convert one of them, or use autocast.")  # fmt: skip
-        return self._run_layers(x, hx, *_check_ragged(x, lengths, resets), cast=None)
+        return self._run_layers(x, hx, *_check_ragged(x, lengths, resets), cast=None, affine=affine)
 
     def _run_layers(
         self,
@@ -225,13 +261,13 @@ class LSTM(nn.Module):
         resets: Tensor | None,
         *,
         cast: torch.dtype | None,
+        affine: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, State]:
-        if lengths is not None:
-            x = zero_padding(x, lengths)
         cell = self.cell if self.training else self._cell_in_eval
         directions, last = self.num_directions, []
         for layer, names in enumerate(self._names):
-            weights = tuple([self._weights(of_direction, cast) for of_direction in names])
+            fold = affine if layer == 0 else None
+            weights = tuple([self._weights(of_direction, cast, fold) for of_direction in names])
             first = layer * directions
             state = None if hx is None else State(*(part[first : first + directions] for part in hx))
             if layer > 0 and self.dropout and self.training:
@@ -245,8 +281,12 @@ class LSTM(nn.Module):
         h_n, c_n = zip(*last, strict=True)
         return x, State(torch.cat(h_n), torch.cat(c_n))
 
-    def _weights(self, names: list[str | None], cast: torch.dtype | None) -> Weights:
+    def _weights(
+        self, names: list[str | None], cast: torch.dtype | None, affine: tuple[Tensor, Tensor] | None
+    ) -> Weights:
         found: Any = [None if name is None else getattr(self, name) for name in names]
+        if affine is not None:
+            found = after_affine(Weights(*found), *affine)
         return Weights(*(found if cast is None else [w if w is None else w.to(cast) for w in found]))
 
     def _request(self, inputs: Inputs) -> Request:
@@ -329,6 +369,14 @@ class LSTM(nn.Module):
         }  # fmt: skip
         shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(shown)
+
+
+def after_affine(weights: Weights, scale: Tensor, shift: Tensor) -> Weights:
+    """Weights that give on x what ``weights`` give on ``x * scale + shift``."""
+    weight_ih, bias_ih = weights.weight_ih, weights.bias_ih
+    assert bias_ih is not None
+    shifted = torch.addmv(bias_ih.to(shift.dtype), weight_ih.to(shift.dtype), shift)
+    return weights._replace(weight_ih=(weight_ih * scale).to(weight_ih.dtype), bias_ih=shifted.to(bias_ih.dtype))
 
 
 def _check_ragged(x: Tensor, lengths: Tensor | None, resets: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

@@ -5,7 +5,7 @@ def test_my_kernel(check):
     check()
 """
 
-from gatewise.testing.accuracy import assert_as_accurate, max_error
+from gatewise.accuracy import assert_as_accurate, max_error
 from gatewise.testing.kernels import CASES, Case, KernelCheck, kernel_checks, lattice, outcome, plain
 
 __all__ = [

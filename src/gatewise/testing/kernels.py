@@ -1,6 +1,7 @@
 """What every kernel must pass: named cases with ugly sizes, every variant alone, and all their combinations."""
 
 import itertools
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from gatewise.accuracy import excess
 from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.kernels.contract import Inputs, Kernel, Masks, Request
 from gatewise.kernels.recurrence import unroll
-from gatewise.testing.accuracy import assert_as_accurate
 from gatewise.types import State
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -63,7 +64,7 @@ class Case:
         if self.lengths is not None:
             lengths = torch.tensor(self.lengths, device=device)
             alive = torch.arange(self.T, device=device)[:, None] < lengths
-            x = x * alive[..., None]
+            x = x.masked_fill(~alive[..., None], torch.nan)  # which no kernel may let through
         if self.resets:
             resets = (torch.rand(self.T, self.B, generator=draw) < 0.3).to(device)
             resets = resets if lengths is None else resets & alive
@@ -149,9 +150,9 @@ def lattice(T: int = 5, B: int = 2, H: int = 7) -> tuple[Case, ...]:
 Run = Callable[[Request, Inputs], tuple[Tensor, State]]
 
 
-def outcome(run: Run, case: Case, dtype: torch.dtype, device: str = "cpu") -> dict[str, Tensor]:
+def outcome(run: Run, case: Case, dtype: torch.dtype, device: str = "cpu", seed: int = 0) -> dict[str, Tensor]:
     """Everything that a run gives, by name: output, h_n, c_n, and the gradient by everything that has one."""
-    inputs = case.inputs(dtype, device)
+    inputs = case.inputs(dtype, device, seed)
     output, state = run(case.request(dtype, device), inputs)
     results = {"output": output, "h_n": state.h, "c_n": state.c}
     leaves = _leaves(inputs)
@@ -183,25 +184,50 @@ def _weighting(y: Tensor) -> Tensor:
     return torch.linspace(-1, 1, y.numel(), dtype=torch.float64, device=y.device).cos().reshape(y.shape)
 
 
+DRAWS, FAR = 9, 8.0
+"""How many draws settle a doubt; and how far beyond what is allowed no draw may be."""
+
+
 @dataclass(frozen=True)
 class KernelCheck:
-    """One thing that a kernel must pass: call it. Skips, with the kernel's own reason, where it does not serve."""
+    """One thing that a kernel must pass: call it. Skips, with the kernel's own reason, where it does not serve.
+
+    Every result and every gradient must be as accurate as plain PyTorch's. Both errors are the largest of a few
+    roundings, so one draw in thirty exceeds twice the other by chance: then more are drawn, and their median counts.
+    """
 
     kernel: Kernel
     case: Case
     dtype: torch.dtype
     factor: float = 2.0
+    baseline: Run = plain  # whose error is the measure, and the truth in float64
 
     def __call__(self) -> None:
-        """Every result and every gradient is as accurate as plain PyTorch's."""
+        """Raises AssertionError where it is not."""
         if reason := self.kernel.why_not(self.case.request(self.dtype)):
             pytest.skip(reason)
-        actual = outcome(self.kernel.run, self.case, self.dtype)
+        shares = self._shares(0)
+        if max(shares.values()) <= 1:
+            return
+        draws = [shares, *(self._shares(seed) for seed in range(1, DRAWS))]
+        for name in shares:
+            found = [draw[name] for draw in draws]
+            message = f"{self}, {name}: error in {DRAWS} draws is {[round(x, 2) for x in found]} times what is allowed"
+            assert max(found) <= FAR, message
+            assert statistics.median(found) <= 1, message
+
+    def _shares(self, seed: int) -> dict[str, float]:
+        """Each result's error as a share of what is allowed."""
+        actual = outcome(self.kernel.run, self.case, self.dtype, seed=seed)
         coarse = torch.float32 if self.dtype == torch.float64 else self.dtype
-        baseline, exact = outcome(plain, self.case, coarse), outcome(plain, self.case, torch.float64)
+        baseline = outcome(self.baseline, self.case, coarse, seed=seed)
+        exact = outcome(self.baseline, self.case, torch.float64, seed=seed)
         for name, result in actual.items():
             assert result.dtype == self.dtype, f"{self}, {name}: expected {self.dtype}, got {result.dtype}"
-            assert_as_accurate(result, baseline[name], exact[name], factor=self.factor, what=f"{self}, {name}")
+            assert result.shape == exact[name].shape, f"{self}, {name}: got shape {tuple(result.shape)}"
+        return {
+            name: excess(result, baseline[name], exact[name], factor=self.factor) for name, result in actual.items()
+        }
 
     def __str__(self) -> str:
         return f"{self.kernel.name}-{self.case.name}-{self.dtype}".replace("torch.", "")

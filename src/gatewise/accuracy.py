@@ -15,6 +15,21 @@ def max_error(x: Tensor, truth: Tensor) -> float:
     return (x.double() - truth.double()).abs().nan_to_num(nan=torch.inf).max().item()
 
 
+def excess(actual: Tensor, baseline: Tensor, truth: Tensor, *, factor: float = 2.0) -> float:
+    """The error as a share of what is allowed, as :func:`assert_as_accurate` says; beyond 1 it is too large.
+
+    >>> excess(torch.tensor([1.5]), torch.tensor([1.0]), torch.tensor([1.0])) > 1e6
+    True
+    """
+    rounding = torch.finfo(actual.dtype).eps
+    finer = rounding / torch.finfo(baseline.dtype).eps
+    factor += actual.dtype == torch.float64
+    scale = truth.abs().max().item() if truth.numel() else 0.0
+    allowed = factor * finer * max_error(baseline, truth) + rounding * scale
+    error = max_error(actual, truth)
+    return error / allowed if allowed else (torch.inf if error else 0.0)
+
+
 def assert_as_accurate(
     actual: Tensor, baseline: Tensor, truth: Tensor, *, factor: float = 2.0, what: str = "result"
 ) -> None:
@@ -34,10 +49,5 @@ def assert_as_accurate(
         AssertionError: it is more wrong than that, or of another shape.
     """
     assert actual.shape == baseline.shape, f"{what}: expected shape {tuple(baseline.shape)}, got {tuple(actual.shape)}"
-    rounding = torch.finfo(actual.dtype).eps
-    finer = rounding / torch.finfo(baseline.dtype).eps
-    factor += actual.dtype == torch.float64
-    scale = truth.abs().max().item() if truth.numel() else 0.0
-    allowed = factor * finer * max_error(baseline, truth) + rounding * scale
-    error = max_error(actual, truth)
-    assert error <= allowed, f"{what}: error {error:.2e} exceeds {allowed:.2e}"
+    share = excess(actual, baseline, truth, factor=factor)
+    assert share <= 1, f"{what}: error {max_error(actual, truth):.2e} is {share:.2f} times what is allowed"
