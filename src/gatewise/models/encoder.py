@@ -11,6 +11,7 @@ from gatewise.nn.dropout import SequenceDropout
 from gatewise.nn.initializers import initialize
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.norm import SequenceBatchNorm
+from gatewise.nn.stateful import StatefulStep
 from gatewise.sequences import mask_of_lengths
 
 LARGEST = 65_536  # units of a layer: beyond, a typing error is likelier than 64 GiB of weights
@@ -90,13 +91,52 @@ class Encoder(nn.Module):
         mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
         final = []
         for depth, layer in enumerate(self.layers):
-            x, layer_state = layer(x, None if state is None else state[depth], lengths=lengths)
+            layer_state = None if state is None else state[depth]
+            between = self.between[depth - 1] if depth else None
+            if isinstance(between, SequenceBatchNorm) and isinstance(layer, LSTM) and folds(between, layer, x):
+                scale, shift = between.affine()
+                x, layer_state = layer.forward_affine(x, layer_state, scale=scale, shift=shift, lengths=lengths)
+            else:
+                if isinstance(between, SequenceBatchNorm):
+                    x = between(x, mask)
+                elif between is not None:
+                    x = between(x)
+                x, layer_state = layer(x, layer_state, lengths=lengths)
             final.append(layer_state)
-            if depth < len(self.between):
-                between = self.between[depth]
-                x = between(x, mask) if isinstance(between, SequenceBatchNorm) else between(x)
         h = final[-1][0] if isinstance(final[-1], tuple) else final[-1]  # [D, B, H]
         return Encoded(steps=x, last=h.transpose(0, 1).flatten(1), state=tuple(final))
+
+
+def stateful_step(encoder: Encoder, *, batch_size: int = 1) -> StatefulStep:
+    """The encoder, in evaluation, one time step a call: for a live stream.
+
+    Raises:
+        OptionError: its layers are no LSTMs, or look ahead.
+    """
+    layers, affines = [], []
+    for depth, layer in enumerate(encoder.layers):
+        if not isinstance(layer, LSTM):
+            raise OptionError(f"stateful_step: expected LSTM layers, got {type(layer).__name__}. Train an LSTM.")
+        between = encoder.between[depth - 1] if depth else None
+        layers.append(layer)
+        affines.append(between.affine() if isinstance(between, SequenceBatchNorm) else None)
+    return StatefulStep(layers, affines=affines, batch_size=batch_size)
+
+
+def folds(norm: SequenceBatchNorm, lstm: LSTM, x: Tensor) -> bool:
+    """Whether :meth:`LSTM.forward_affine` on ``x`` computes ``lstm(norm(x))``: in inference, where that is faster.
+
+    In evaluation the normalisation scales and shifts each feature. To take that into the weights costs two passes over
+    them, so the input must be the larger. Where someone watches the modules by hooks, they run as they are.
+    """
+    if norm.training or norm.dropout.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    if not lstm.bias or lstm.cell.norm is not None or x.shape[-1] != norm.num_features:
+        return False
+    if any(module._forward_hooks or module._forward_pre_hooks for module in (norm, lstm)):
+        return False
+    rows_of_weights = lstm.num_directions * lstm.cell.num_gates * lstm.hidden_size
+    return x.shape[0] * x.shape[1] >= 2 * rows_of_weights
 
 
 def _layer(kind: str, input_size: int, hidden_size: int, bidirectional: bool, cell: Cell, kernel: str) -> nn.Module:

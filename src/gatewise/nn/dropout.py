@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gatewise.errors import OptionError
+from gatewise.kernels.cpu import norm as fused
 
 _LEVELS = 65536  # a random number is 16 bits wide
 
@@ -46,6 +47,8 @@ class SequenceDropout(nn.Module):
             # A compiler fuses the drawing with what follows. Through a mask of its own: the shape function that torch
             # 2.13 has for dropout's backward is wrong about strides (contiguous, where eager keeps the gradient's).
             return x * F.dropout(x.new_ones(shape), self.p)
+        if not self.locked and fused.why_not(x) is None:
+            return fused.dropout(x, self.p)
         return x * _cpu_mask(self.p, shape, x.dtype) if x.device.type == "cpu" else F.dropout(x, self.p)
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 from gatewise.errors import ShapeError
+from gatewise.kernels.cpu import norm as fused
 from gatewise.nn.dropout import SequenceDropout
 
 
@@ -81,12 +82,48 @@ class SequenceBatchNorm(nn.Module):
             )
         if self.training:
             self._check_count(x, mask)
+        if self.why_not_fused(x) is None:
+            return self._fused(x, mask)
         if self.training and mask is None and _processes() > 1:
             mask = x.new_ones(x.shape[:-1], dtype=torch.bool)
         y = self._dense(x) if mask is None or not self.training else self._masked(x, mask)
         if mask is not None:
             y = y.masked_fill(~mask[..., None], 0.0)
         return self.dropout(y)  # type: ignore[no-any-return]
+
+    def why_not_fused(self, x: Tensor) -> str | None:
+        """Why plain PyTorch serves ``x`` and not the CPU kernel, in one line; None: the kernel does."""
+        if x.dim() != 3:
+            return f"it takes [B, T, C], and the input has {x.dim()} dimensions"
+        if self.training and _processes() > 1:
+            return "several processes share their statistics"
+        return fused.why_not(x, self.weight, self.bias)
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift ``[C]``, wide, of what it does to a step in evaluation: ``x * scale + shift``."""
+        wide = torch.promote_types(self.running_var.dtype, torch.float32)
+        scale = self.weight * torch.rsqrt(self.running_var.to(wide) + self.eps)
+        return scale, self.bias - self.running_mean * scale
+
+    def _fused(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        y, moments = fused.batch_norm(
+            x,
+            mask,
+            self.weight,
+            self.bias,
+            given=None if self.training else (self.running_mean, self.running_var),
+            eps=self.eps,
+            dropout=self.dropout.p if self.dropout.training else 0.0,
+        )
+        if self.training:
+            self._track(moments[0], moments[2])
+        return y
+
+    def _track(self, mean: Tensor, unbiased: Tensor) -> None:
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
 
     def _check_count(self, x: Tensor, mask: Tensor | None) -> None:
         if torch.compiler.is_compiling() and mask is not None:
@@ -122,11 +159,7 @@ class SequenceBatchNorm(nn.Module):
         count = _summed(mask.sum())
         mean = _summed(wide.sum((0, 1))) / count
         variance = _summed(((wide - mean) * mask[..., None]).square().sum((0, 1))) / count
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            unbiased = variance * (count / (count - 1))
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        self._track(mean, variance * (count / (count - 1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias - mean * scale, wide, scale).to(x.dtype)
 
