@@ -8,6 +8,7 @@ from gatewise.nn.interchange import from_torch, to_torch
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.lstm_cell import LSTMCell
 from gatewise.nn.norm import SequenceBatchNorm
+from gatewise.nn.stateful import StatefulStep
 
 __all__ = [
     "LSTM",
@@ -17,6 +18,7 @@ __all__ = [
     "LSTMCell",
     "SequenceBatchNorm",
     "SequenceDropout",
+    "StatefulStep",
     "from_torch",
     "initializers",
     "to_torch",
