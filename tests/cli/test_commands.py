@@ -252,7 +252,7 @@ def test_sample(gatewise, tmp_path):
     assert gatewise("sample", "japanese-vowels", "--out", tmp_path).code == 0  # the same again is no harm
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "data", "report", "sample", "kernels"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "data", "report", "sample", "kernels", "bench"])
 def test_help_has_an_example(gatewise, verb):
     answer = gatewise(verb, "--help")
     assert answer.code == 0
@@ -263,7 +263,7 @@ def test_help_and_version(gatewise):
     assert gatewise("--version").out == "gatewise 0.1.0\n"
     answer = gatewise("--help")
     assert answer.code == 0
-    for verb in ("train", "evaluate", "predict", "data", "report", "sample", "kernels"):
+    for verb in ("train", "evaluate", "predict", "data", "report", "sample", "kernels", "bench"):
         assert verb in answer.out
 
 

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from gatewise.cli.bench import bench
 from gatewise.cli.data import data
 from gatewise.cli.evaluate import evaluate
 from gatewise.cli.kernels import kernels
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, report, data, sample, kernels):
+for command in (train, evaluate, predict, report, data, sample, kernels, bench):
     app.command()(command)
 
 
