@@ -56,6 +56,22 @@ class SequenceDropout(nn.Module):
         return f"p={self.p}, locked={self.locked}"
 
 
+def dropout(x: Tensor, p: float) -> Tensor:
+    """A new mask for every value, by the compiled kernel where it serves."""
+    if torch.compiler.is_compiling() or fused.why_not(x) is not None:
+        return F.dropout(x, p)
+    return fused.dropout(x, p)
+
+
+def dropout_mask(p: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Zeros with probability ``p``, and ``1 / (1 - p)`` elsewhere, in the dtype and on the device of ``like``."""
+    if torch.compiler.is_compiling() or like.device.type != "cpu":
+        return like.new_empty(shape).bernoulli_(1 - p).div_(1 - p)
+    if fused.why_not(like) is None:
+        return fused.dropout(like.new_ones(shape), p)
+    return _cpu_mask(p, shape, like.dtype)
+
+
 def _cpu_mask(p: float, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:
     """Zeros, and ``1 / (1 - p)`` elsewhere.
 

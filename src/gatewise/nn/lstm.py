@@ -8,13 +8,13 @@ from typing import Any, Self, overload
 import torch
 from torch import Tensor, nn
 from torch.backends import cudnn
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.errors import OptionError, ShapeError
 from gatewise.kernels.contract import NO_MASKS, Inputs, Masks, Request
 from gatewise.kernels.select import check_name, run_layer
+from gatewise.nn.dropout import dropout, dropout_mask
 from gatewise.sequences import mask_of_lengths
 from gatewise.types import State
 
@@ -310,14 +310,17 @@ class LSTM(nn.Module):
         row, at_each = (self.num_directions, batch_size), (self.num_directions, steps, batch_size)
         size, hidden_size = self.proj_size or self.hidden_size, self.hidden_size
 
-        def draw(rate: float, shape: tuple[int, ...], scale: float) -> Tensor | None:
-            return x.new_empty(shape).bernoulli_(1 - rate).mul_(scale) if rate else None
+        def dropout_of(rate: float, *shape: int) -> Tensor | None:
+            return dropout_mask(rate, shape, x) if rate else None
+
+        def zoneout_of(rate: float, *shape: int) -> Tensor | None:
+            return (dropout_mask(rate, shape, x) > 0).to(x.dtype) if rate else None
 
         return Masks(
-            hidden=draw(cell.hidden_dropout, (*row, size), 1 / (1 - cell.hidden_dropout)),
-            recurrent=draw(cell.recurrent_dropout, (*at_each, hidden_size), 1 / (1 - cell.recurrent_dropout)),
-            zoneout_h=draw(cell.zoneout[0], (*at_each, size), 1.0),
-            zoneout_c=draw(cell.zoneout[1], (*at_each, hidden_size), 1.0),
+            hidden=dropout_of(cell.hidden_dropout, *row, size),
+            recurrent=dropout_of(cell.recurrent_dropout, *at_each, hidden_size),
+            zoneout_h=zoneout_of(cell.zoneout[0], *at_each, size),
+            zoneout_c=zoneout_of(cell.zoneout[1], *at_each, hidden_size),
         )
 
     def _check_input(self, x: Tensor, hx: tuple[Tensor, Tensor] | None) -> None:

@@ -107,16 +107,18 @@ struct Sums {
   }
 
   static void write_matrix(const Sizes &z, const Sums *tasks, float *Sums::*of, long n, void *to, long j) {
-    for (long k = 0; k < n; ++k)
-      for (int g = 0; g < kGates; ++g) {
-        if (z.place(g) < 0) continue;
-        Vector total = {};
-        for (long task = 0; task < z.groups; ++task) total += load(tasks[task].*of + ((j * n + k) * kGates + g) * L);
-        S lanes[L];
-        store(lanes, total);
-        S *column = static_cast<S *>(to) + (z.place(g) * z.H + j * L) * n + k;
-        for (long l = 0; l < z.lanes_h(j); ++l) column[l * n] = lanes[l];
+    for (int g = 0; g < kGates; ++g) {
+      if (z.place(g) < 0) continue;
+      S *rows = static_cast<S *>(to) + (z.place(g) * z.H + j * L) * n;
+      for (long k = 0; k < n; k += L) {
+        const long columns = n - k < L ? n - k : L;
+        Vector total[L] = {};
+        for (long task = 0; task < z.groups; ++task)
+          for (long i = 0; i < columns; ++i) total[i] += load(tasks[task].*of + ((j * n + k + i) * kGates + g) * L);
+        transpose(total);
+        for (long l = 0; l < z.lanes_h(j); ++l) store(rows + l * n + k, total[l], columns);
       }
+    }
   }
 };
 
@@ -171,6 +173,7 @@ class Backward {
       memset(unit_, 0, z.blocks_h * TaskSums::PLANES * L * sizeof(float));
       for (long s = 0; s < steps; ++s) step(s);
       if (call_.d_input != nullptr) input_gradient(steps);
+      first_chunk_ = index == 0;
       weight_gradients(first_[steps]);
     }
     end();
@@ -186,6 +189,7 @@ class Backward {
   const TaskSums sums_;
   int32_t *turn_;
   long chunk_, t_first_;  // and the first step of the chunk, in the order of this pass
+  bool first_chunk_;      // whose part of the sums is stored, not added
 
   long row_xh_, row_g_, row_u_, row_p_;  // elements from one row to the next
   Element *xh_;      // [rows of the chunk][I, then P]: the input and h_prev * m_h
@@ -231,7 +235,7 @@ class Backward {
     load_state(call_.d_h_n, z.P, d_h_);
     load_state(call_.d_c_n, z.H, d_c_);
     load_state(call_.c_0, z.H, c_0_);
-    TaskSums(sums_).clear(z);
+    if (z.chunks == 0) TaskSums(sums_).clear(z);
     if (d == 0 && call_.d_input != nullptr)
       for (long b = 0; b < n_; ++b)
         for (long t = rows_.length[b]; t < z.T; ++t)
@@ -251,8 +255,11 @@ class Backward {
       for (long b = 0; b < first_[s + 1] - first_[s]; ++b) {
         const long t = time(s), row = rows_.at[b], r = first_[s] + b;
         Element *to = xh_ + r * row_xh_;
-        copy_row(static_cast<const S *>(call_.input.data) + t * call_.input.stride_t + row * call_.input.stride_b,
-                 call_.input.stride_n, z.I, to);
+        const S *x = static_cast<const S *>(call_.input.data) + t * call_.input.stride_t + row * call_.input.stride_b;
+        const long next = d == 0 ? -1 : 1;  // step of this pass
+        fetch_row(x + next * call_.input.stride_t, call_.input.stride_n, z.I);
+        fetch_row(static_cast<const S *>(call_.output) + ((t + 2 * next) * z.B + row) * z.D * z.P + d * z.P, 1, z.P);
+        copy_row(x, call_.input.stride_n, z.I, to);
         gather_h(t, b, to + z.I);
         for (long k = z.I + z.P; k < row_xh_ && k < z.I + z.P + L; ++k) to[k] = Element{};
         d_input_[r] = static_cast<S *>(call_.d_input) + (t * z.B + row) * z.I;
@@ -409,7 +416,7 @@ class Backward {
   // What the next step reads for the same row and block, which no processor guesses from the distances.
   INLINE_MEMBER void prefetch(const Here &here, const float *tape, long b, long j) {
     const long steps = before(here.t) - here.t;
-    for (long i = 0; i < 5 * L; i += 16) __builtin_prefetch(tape + steps * z.blocks_h * z.B * z.planes * L + i);
+    for (long i = 0; i < z.planes * L; i += 16) __builtin_prefetch(tape + steps * z.blocks_h * z.B * z.planes * L + i);
     const gatewise_sequence &d_output = call_.d_output;
     if (d_output.data != nullptr && !z.project)
       __builtin_prefetch(static_cast<const S *>(d_output.data) + (here.t + steps) * d_output.stride_t +
@@ -462,6 +469,7 @@ class Backward {
   void normed_cell(const Here &here, long b) {
     const long row = here.at[b], r = here.first + b, block = z.B * z.planes * L;
     const float *tape = here.tape + row * z.planes * L;  // of block 0
+    for (long j = 0; j < z.blocks_h; ++j) prefetch(here, tape + j * block, b, j);
     float *normed = row_of_c_, *tanh_of = normed + z.blocks_h * L, *d_normed = tanh_of + z.blocks_h * L;
     const Moments of = moments(z.H, [&](const auto &f) {
       for (long j = 0; j < z.blocks_h; ++j) f(keep_lanes(load(tape + j * block + 4 * L), z.lanes_h(j)), z.lanes_h(j));
@@ -536,13 +544,20 @@ class Backward {
     if (!first)
       while (__atomic_load_n(turn, __ATOMIC_ACQUIRE) != WRITTEN) pause();
     const float *left = reinterpret_cast<const float *>(gx_);
-    multiply_rows<Product>(first_[steps], left, row_g_ / Product::pair, w.ih, words<Product>(z.blocks_h * kGates * L),
-                           z.blocks_i, [&](long r, long j, Vector d) __attribute__((always_inline)) {
-                             S *to = d_input_[r] + j * L;
-                             const long lanes = z.I - j * L;
-                             // Both rounded before they are added, so that it does not matter which comes first.
-                             store(to, first ? d : load(to, lanes) + rounded<S>(d), lanes);
-                           });
+    multiply_rows<Product>(
+        first_[steps], left, row_g_ / Product::pair, w.ih, words<Product>(z.blocks_h * kGates * L), z.blocks_i,
+        [&](long r, long j, Vector d) __attribute__((always_inline)) {
+          S *to = d_input_[r] + j * L;
+          const long lanes = z.I - j * L;
+          // Both rounded before they are added, so that it does not matter which comes first.
+          store(to, first ? d : load(to, lanes) + rounded<S>(d), lanes);
+        },
+        [&](long r, long height, long j, long count) __attribute__((always_inline)) {
+          // The product takes as long as it takes to bring near what its result goes to.
+          for (long m = 0; m < height; ++m)
+            for (long i = 0; i < count * L * long(sizeof(S)); i += 64)
+              __builtin_prefetch(reinterpret_cast<char *>(d_input_[r + m] + j * L) + i, 1);
+        });
     if (first) __atomic_store_n(turn, int32_t(WRITTEN), __ATOMIC_RELEASE);
   }
 
@@ -557,7 +572,7 @@ class Backward {
       add_outer(xh, z.I, g, rows, sums_.ih);
       add_outer(xh + z.I, z.P, g, rows, sums_.hh);
     }
-    for (long i = 0; i < z.blocks_h * TaskSums::PLANES * L; i += L) add(sums_.unit + i, load(unit_ + i));
+    for (long i = 0; i < z.blocks_h * TaskSums::PLANES * L; i += L) accumulate(sums_.unit + i, load(unit_ + i));
     if (!z.project) return;
     const float *h_star = pair_rows<Product>(h_star_, rows, row_p_, left_);  // (7')
     const float *u = pair_rows<Product>(u_, rows, row_u_, right_);
@@ -566,7 +581,7 @@ class Backward {
         Tile total = {};
         multiply<Product>(height, count, total, h_star + p, 1, row_p_, u + v0 * L, row_u_, words<Product>(rows));
         for (long m = 0; m < height; ++m)
-          for (long v = 0; v < count; ++v) add(sums_.hr + ((p + m) * z.blocks_h + v0 + v) * L, total[m * count + v]);
+          for (long v = 0; v < count; ++v) accumulate(sums_.hr + ((p + m) * z.blocks_h + v0 + v) * L, total[m * count + v]);
       });
     });
   }
@@ -575,11 +590,15 @@ class Backward {
   void add_outer(const float *left, long size, const float *g, long rows, float *sums) {
     for (long j = 0; j < z.blocks_h; ++j)
       for_row_tiles(size, [&](long k, long height) {
+        float *to = sums + (j * size + k) * kGates * L;
+        for (long i = 0; i < height * kGates * L; i += 16) __builtin_prefetch(to + i, 1);
         Tile total = {};
         multiply<Product>(height, kGates, total, left + k, 1, row_xh_, g + j * kGates * L, row_g_, words<Product>(rows));
-        for (long i = 0; i < height * kGates; ++i) add(sums + ((j * size + k) * kGates + i) * L, total[i]);
+        for (long i = 0; i < height * kGates; ++i) accumulate(to + i * L, total[i]);
       });
   }
+
+  INLINE_MEMBER void accumulate(float *sum, Vector part) { store(sum, first_chunk_ ? part : load(sum) + part); }
 };
 
 }  // namespace

@@ -34,20 +34,18 @@ struct ForwardWeights {
  private:
   // Block j of a matrix [G*H, n], transposed: column k of unit l of gate g at [k][g][l].
   static void pack_gate_block(const Sizes &z, const void *matrix, long n, long j, float *packed) {
-    constexpr long pair = Product::pair, most = 64;
-    const long size = words<Product>(n) * kGates * L;
-    float *block = packed + j * size;
-    memset(block, 0, size * sizeof(float));
-    Element *elements = reinterpret_cast<Element *>(block);
-    for (long k0 = 0; k0 < n; k0 += most)  // a few columns at a time, so that what is written stays near
-      for (int g = 0; g < kGates; ++g) {
-        if (z.place(g) < 0) continue;
-        for (long l = 0; l < z.lanes_h(j); ++l) {
-          const S *from = static_cast<const S *>(matrix) + (z.place(g) * z.H + j * L + l) * n;
-          for (long k = k0; k < n && k < k0 + most; ++k)
-            elements[((k / pair * kGates + g) * L + l) * pair + k % pair] = as<Element>(from[k]);
-        }
+    constexpr long pair = Product::pair;
+    float *block = packed + j * words<Product>(n) * kGates * L;
+    for (int g = 0; g < kGates; ++g) {
+      const long place = z.place(g);
+      for (long k0 = 0; k0 < n; k0 += L * pair) {  // square after square
+        Vector square[L] = {};
+        for (long l = 0; place >= 0 && l < z.lanes_h(j); ++l)
+          square[l] = load_words<Product>(static_cast<const S *>(matrix) + (place * z.H + j * L + l) * n + k0, n - k0);
+        transpose(square);
+        for (long i = 0; i < L && k0 + i * pair < n; ++i) store(block + ((k0 / pair + i) * kGates + g) * L, square[i]);
       }
+    }
   }
 
   // W_hr is [P, H]; its rows are the columns here.
@@ -197,9 +195,10 @@ class Forward {
     for (long s = 0; s < steps; ++s)
       for (long b = 0; b < first_[s + 1] - first_[s]; ++b) {
         Element *to = reinterpret_cast<Element *>(x_ + (first_[s] + b) * row_x_);
-        copy_row(static_cast<const S *>(call_.input.data) + time(s) * call_.input.stride_t +
-                     rows_.at[b] * call_.input.stride_b,
-                 call_.input.stride_n, z.I, to);
+        const S *from = static_cast<const S *>(call_.input.data) + time(s) * call_.input.stride_t +
+                        rows_.at[b] * call_.input.stride_b;
+        fetch_row(from + (d == 0 ? 1 : -1) * call_.input.stride_t, call_.input.stride_n, z.I);  // of the next step
+        copy_row(from, call_.input.stride_n, z.I, to);
         if (z.I % Product::pair) to[z.I] = Element{};
       }
   }
@@ -228,21 +227,26 @@ class Forward {
 
   // (1') of one row [blocks_h][4][L], without gain. It goes to the tape: `term` 0 for the recurrent one, 1 for the input.
   void normalise(float *a, long t, long row, int term) {
-    const Moments of = moments(z.gates * z.H, [&](const auto &f) {
+    const Moments of = moments(z.gates * z.H, [&](const auto &f) __attribute__((always_inline)) {
       for (long j = 0; j < z.blocks_h; ++j)
         for (int g = 0; g < kGates; ++g)
           if (z.place(g) >= 0) f(load(a + (j * kGates + g) * L), z.lanes_h(j));
     });
-    for (long j = 0; j < z.blocks_h; ++j) {
-      float *tape = call_.save ? call_.tape + z.tape_at(d, t, j, row) + (5 + z.zoneout_c + term * kGates) * L : nullptr;
+    for (long j = 0; j < z.blocks_h; ++j)
       for (int g = 0; g < kGates; ++g) {
         float *at = a + (j * kGates + g) * L;
-        const Vector normed = keep_lanes((load(at) - of.mean) * of.scale, z.place(g) < 0 ? 0 : z.lanes_h(j));
-        store(at, normed);
-        if (tape != nullptr) store(tape + g * L, normed);
+        store(at, keep_lanes((load(at) - of.mean) * of.scale, z.place(g) < 0 ? 0 : z.lanes_h(j)));
+      }
+    if (!call_.save) return;
+    call_.tape[z.tape_scales_at(d, t, row) + term] = of.scale;
+    for (long j = 0; j < z.blocks_h; ++j) {
+      float *tape = call_.tape + z.tape_at(d, t, j, row) + (5 + z.zoneout_c + term * kGates) * L;
+      for (int g = 0; g < kGates; ++g) {
+        const Vector normed = load(a + (j * kGates + g) * L);
+        if (past_caches_) stream(tape + g * L, normed);
+        else store(tape + g * L, normed);
       }
     }
-    if (call_.save) call_.tape[z.tape_scales_at(d, t, row) + term] = of.scale;
   }
 
   // What one step reads and writes, gathered so that the compiler may keep it in registers.
@@ -342,33 +346,35 @@ class Forward {
                     mask_at(call_.mask_g, t, z.H), mask_at(call_.keep_h, t, z.P), mask_at(call_.keep_c, t, z.H)};
     const float *x = x_ + first_[s] * row_x_;
     const float *x_proj = first_project_ ? x_proj_ + first_[s] * z.blocks_h * kGates * L : nullptr;
-    const long words_x = words<Product>(z.I), words_h = words<Product>(z.P);
-    for (long j = 0; j < z.blocks_h; ++j) {
-      const float *bias = w.unit.bias + j * kGates * L;
-      const float *w_ih = w.ih + j * words_x * kGates * L, *w_hh = w.hh + j * words_h * kGates * L;
+    // Several blocks of units at once where there are few rows: what a cell does next waits for what it did before.
+    const long most = alive > 0 && 2 * alive <= kTileRows ? kTileRows / alive : 1;
+    // To and fro from step to step: the weights used last are still near.
+    const bool fro = s % 2;
+    const long turns = (z.blocks_h + most - 1) / most;
+    for (long turn = 0; turn < turns; ++turn) {
+      const long j = (fro ? turns - 1 - turn : turn) * most, count = z.blocks_h - j < most ? z.blocks_h - j : most;
       for_row_tiles(alive, [&](long b, long height) {
         Tile a;
-        for (long m = 0; m < height; ++m)
-          for (int g = 0; g < kGates; ++g)
-            a[m * kGates + g] = z.norm              ? Vector{}
-                                : x_proj != nullptr ? load(x_proj + (((b + m) * z.blocks_h + j) * kGates + g) * L)
-                                                    : load(bias + g * L);
-        if (x_proj == nullptr)
-          multiply<Product>(height, kGates, a, x + b * row_x_, row_x_, 1, w_ih, kGates * L, words_x);
-        multiply<Product>(height, kGates, a, h + b * row_h_, row_h_, 1, w_hh, kGates * L, words_h);  // (1)
+        for (long n = 0; n < count; ++n) {
+          const long i = fro ? count - 1 - n : n;
+          sum_gates(b, height, j + i, x + b * row_x_, x_proj, h + b * row_h_, a + i * height * kGates);
+        }
+        const long cells = count * height;
+        const auto row = [=](long cell) __attribute__((always_inline)) { return b + cell % height; };
+        const auto block = [=](long cell) __attribute__((always_inline)) { return j + cell / height; };
         if (z.norm) {
-          for (long i = 0; i < height * kGates; ++i)
-            store(r_ + (((b + i / kGates) * z.blocks_h + j) * kGates + i % kGates) * L, a[i]);
+          for (long i = 0; i < cells * kGates; ++i)
+            store(r_ + ((row(i / kGates) * z.blocks_h + block(i / kGates)) * kGates + i % kGates) * L, a[i]);
           return;
         }
         Vector u[kTileRows];
-        for (long m = 0; m < height; ++m) Here::open(here, b + m, j, a + m * kGates);
-        for (long m = 0; m < height; ++m) u[m] = Here::update(here, b + m, j, a + m * kGates);
-        for (long m = 0; m < height; ++m) {
-          Here::look_out(here, b + m, j, a + m * kGates);
-          u[m] = a[m * kGates + O_GATE] * tanh(u[m]);  // (7)
+        for (long i = 0; i < cells; ++i) Here::open(here, row(i), block(i), a + i * kGates);
+        for (long i = 0; i < cells; ++i) u[i] = Here::update(here, row(i), block(i), a + i * kGates);
+        for (long i = 0; i < cells; ++i) {
+          Here::look_out(here, row(i), block(i), a + i * kGates);
+          u[i] = a[i * kGates + O_GATE] * tanh(u[i]);  // (7)
         }
-        for (long m = 0; m < height; ++m) give(here, b + m, j, u[m]);
+        for (long i = 0; i < cells; ++i) give(here, row(i), block(i), u[i]);
       });
     }
     if (z.norm)
@@ -377,6 +383,30 @@ class Forward {
       multiply_rows<Product>(alive, u_, row_u_, w.hr, words<Product>(z.H), z.blocks_p,
                              [&](long b, long j, Vector h) __attribute__((always_inline)) { Here::hold(here, b, j, h); });
     now_ = 1 - now_;
+  }
+
+  // (1) of block j for a tile of rows, which begins at x, h and row b of x_proj; the recurrent product alone under
+  // layer norm.
+  INLINE_MEMBER void sum_gates(long b, long height, long j, const float *x, const float *x_proj, const float *h, Vector *a) {
+    const long words_x = words<Product>(z.I), words_h = words<Product>(z.P);
+    const float *bias = w.unit.bias + j * kGates * L, *w_ih = w.ih + j * words_x * kGates * L;
+    const long inline_x = words_x <= 4 ? words_x : 0;  // too few for a product of their own
+    for (long m = 0; m < height; ++m)
+      for (int g = 0; g < kGates; ++g) {
+        Vector &a_g = a[m * kGates + g];
+        if (z.norm) {
+          a_g = Vector{};
+        } else if (x_proj != nullptr) {
+          a_g = load(x_proj + (((b + m) * z.blocks_h + j) * kGates + g) * L);
+        } else {
+          a_g = load(bias + g * L);
+          for (long s = 0; s < inline_x; ++s)
+            a_g = Product::multiply_add(a_g, x[m * row_x_ + s], load(w_ih + (s * kGates + g) * L));
+        }
+      }
+    if (x_proj == nullptr && inline_x == 0)
+      multiply<Product>(height, kGates, a, x, row_x_, 1, w_ih, kGates * L, words_x);
+    multiply<Product>(height, kGates, a, h, row_h_, 1, w.hh + j * words_h * kGates * L, kGates * L, words_h);
   }
 
   // (7) of block j: to the projection, or on to (9).

@@ -37,7 +37,7 @@ struct Sizes {
     groups = (B + 15) / 16;
     if (groups < least) groups = B < 4 ? 1 : least;
     const long in_group = B ? (B + groups - 1) / groups : 1;
-    const long rows = 192;
+    const long rows = 384;
     chunk = rows / in_group < 1 ? 1 : rows / in_group < T ? rows / in_group : T;
     chunks = T ? (T + chunk - 1) / chunk : 0;
   }
@@ -192,11 +192,20 @@ INLINE bool is_cut(const uint8_t *resets, long T, long B, long direction, long t
 // n values of a row of a sequence, as elements of a product.
 template <class S, class Element>
 INLINE void copy_row(const S *from, long stride, long n, Element *to) {
-  if (sizeof(S) == sizeof(Element) && stride == 1 && n >= L) {
-    memcpy(to, from, n * sizeof(S));
-    return;
-  }
-  for (long k = 0; k < n; ++k) to[k] = as<Element>(from[k * stride]);
+  long k = 0;
+  if (stride == 1)
+    for (; k + L <= n; k += L) {
+      if constexpr (sizeof(S) == sizeof(Element)) memcpy(to + k, from + k, L * sizeof(S));
+      else store(to + k, load(from + k));
+    }
+  for (; k < n; ++k) to[k] = as<Element>(from[k * stride]);
+}
+
+// n values that will be read one behind the other, if stride is 1.
+template <class S>
+INLINE void fetch_row(const S *from, long stride, long n) {
+  if (stride == 1)
+    for (long k = 0; k < n; k += 64 / long(sizeof(S))) __builtin_prefetch(from + k);
 }
 
 // Lanes j*L.. of row (t, b) of a sequence; zeros behind n.

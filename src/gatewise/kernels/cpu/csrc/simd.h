@@ -123,10 +123,24 @@ INLINE void stream(float *to, Vector x) {
 
 INLINE void add(float *to, Vector x) { store(to, load(to) + x); }
 
+// Rows become columns. By way of memory: a line at a time on both sides, which is what counts.
+INLINE void transpose(Vector (&x)[L]) {
+  float rows[L][L], columns[L][L];
+  for (int i = 0; i < L; ++i) store(rows[i], x[i]);
+  for (int i = 0; i < L; ++i)
+    for (int j = 0; j < L; ++j) columns[j][i] = rows[i][j];
+  for (int i = 0; i < L; ++i) x[i] = load(columns[i]);
+}
+
 INLINE float sum(Vector x) {
-  float total = 0;
-  for (int l = 0; l < L; ++l) total += x[l];
-  return total;
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)x);
+#endif
+  float lanes[L];
+  store(lanes, x);
+  for (int half = L / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  return lanes[0];
 }
 
 // x within +-limit; NaN stays NaN, for which the order of the operands matters.

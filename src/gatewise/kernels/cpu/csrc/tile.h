@@ -37,7 +37,8 @@ constexpr int kTileRows = 3;
 constexpr int kChains = 8;
 #endif
 
-constexpr long kShortSum = 256;
+constexpr long kShortSum = 128;
+using Tile = Vector[kTileRows * kTileVectors];
 
 INLINE long blocks(long lanes) { return (lanes + L - 1) / L; }
 template <class Product>
@@ -51,7 +52,13 @@ __attribute__((noinline)) void multiply_tile(Vector *total, const float *left, l
                                              const float *right, long right_step, long steps) {
   // A sum waits for the one before it: a small tile sums in several chains side by side.
   constexpr int chains = M * V * 2 > kChains ? 1 : M * V * 4 > kChains ? 2 : 4;
-  Vector part[chains][M][V] = {};
+  Vector part[chains][M][V];
+#pragma GCC unroll 4
+  for (int c = 0; c < chains; ++c)
+#pragma GCC unroll 6
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) part[c][m][v] = c == 0 ? total[m * V + v] : Vector{};
   const long rounds = steps / chains;
   for (long round = 0; round < rounds; ++round) {
 #pragma GCC unroll 4
@@ -88,9 +95,11 @@ __attribute__((noinline)) void multiply_tile(Vector *total, const float *left, l
 #pragma GCC unroll 6
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v)
+    for (int v = 0; v < V; ++v) {
 #pragma GCC unroll 4
-      for (int c = 0; c < chains; ++c) total[m * V + v] += part[c][m][v];
+      for (int c = 1; c < chains; ++c) part[0][m][v] += part[c][m][v];
+      total[m * V + v] = part[0][m][v];
+    }
 }
 
 template <class Product, int M>
@@ -109,13 +118,15 @@ INLINE void multiply(long rows, long vectors, Vector *total, const float *left, 
 #endif
   };
   const auto tile = tiles[rows - 1][vectors - 1];
+  if (steps <= kShortSum) return tile(total, left, left_row, left_step, right, right_step, steps);
   // A long sum is one of several short ones, which loses fewer digits.
-  for (long s = 0; s < steps; s += kShortSum)
-    tile(total, left + s * left_step, left_row, left_step, right + s * right_step, right_step,
+  for (long s = 0; s < steps; s += kShortSum) {
+    Tile part = {};
+    tile(part, left + s * left_step, left_row, left_step, right + s * right_step, right_step,
          steps - s < kShortSum ? steps - s : kShortSum);
+    for (long i = 0; i < rows * vectors; ++i) total[i] += part[i];
+  }
 }
-
-using Tile = Vector[kTileRows * kTileVectors];
 
 // Calls f(first, count) for tiles that cover rows 0..rows-1, all of about one height.
 template <class F>
@@ -134,19 +145,39 @@ INLINE void for_vector_groups(long vectors, const F &f) {
     f(first, vectors - first < kTileVectors ? vectors - first : kTileVectors);
 }
 
-// left [rows, steps words] times pack_columns' matrix, to sink(row, vector, sum).
-template <class Product, class Sink>
+// left [rows, steps words] times pack_columns' matrix, to sink(row, vector, sum). Before each product, `before` hears of
+// the rows and vectors that it is for.
+template <class Product, class Sink, class Before>
 INLINE void multiply_rows(long rows, const float *left, long left_row, const float *packed, long steps, long vectors,
-                          const Sink &sink) {
+                          const Sink &sink, const Before &before) {
   for_vector_groups(vectors, [&](long v0, long count) {
     const float *right = packed + v0 * L * steps;
     for_row_tiles(rows, [&](long first, long height) {
+      before(first, height, v0, count);
       Tile total = {};
       multiply<Product>(height, count, total, left + first * left_row, left_row, 1, right, count * L, steps);
       for (long m = 0; m < height; ++m)
         for (long v = 0; v < count; ++v) sink(first + m, v0 + v, total[m * count + v]);
     });
   });
+}
+
+template <class Product, class Sink>
+INLINE void multiply_rows(long rows, const float *left, long left_row, const float *packed, long steps, long vectors,
+                          const Sink &sink) {
+  multiply_rows<Product>(rows, left, left_row, packed, steps, vectors, sink, [](long, long, long, long) {});
+}
+
+// L words of one row, of which there are `count` more elements; zeros behind them.
+template <class Product, class S>
+INLINE Vector load_words(const S *row, long count) {
+  if constexpr (Product::pair == 1) {
+    return load(row, count);
+  } else {
+    Vector words = {};
+    memcpy(&words, row, 2 * (count < 2 * L ? count : 2 * L));
+    return words;
+  }
 }
 
 // Two rows as words: element n of both side by side, or of `upper` alone.
