@@ -22,6 +22,7 @@ PUBLIC = [
     "SequenceBatchNorm",
     "ShapeError",
     "State",
+    "StatefulStep",
     "cross_validate",
     "data",
     "from_torch",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatewise.nn import LSTM, LSTMCell, from_torch, to_torch
     from gatewise.nn.augmentation import Augment
     from gatewise.nn.norm import SequenceBatchNorm
+    from gatewise.nn.stateful import StatefulStep
     from gatewise.training.fit import InterruptedTraining
     from gatewise.types import State
 
@@ -43,6 +44,7 @@ _HOMES = {
     "SequenceBatchNorm": "gatewise.nn.norm",
     "ShapeError": "gatewise.errors",
     "State": "gatewise.types",
+    "StatefulStep": "gatewise.nn.stateful",
     "cross_validate": "gatewise.api",
     "data": "",
     "from_torch": "gatewise.nn",

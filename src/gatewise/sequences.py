@@ -29,7 +29,7 @@ def lengths_of_mask(mask: Tensor) -> Tensor:
 def zero_padding(input: Tensor, lengths: Tensor) -> Tensor:
     """A copy of ``input`` ``[T, B, ...]`` with zeros where a row is not alive.
 
-    Done once, where a sequence enters a module: a NaN in padding would reach the gradient even through ``where``.
+    For whoever reads there: a NaN in padding would reach the gradient even through ``where``.
     Zero *times* padding would keep the NaN, so the padding is filled, never multiplied.
     """
     alive = mask_of_lengths(lengths, input.shape[0]).T  # [T, B]

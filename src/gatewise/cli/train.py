@@ -45,6 +45,9 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory.  [default: runs/TASK-TIME]")] = None,
     recipe: Annotated[str | None, typer.Option(help="Model: lstm, bilstm or lstm-fcn.")] = None,
+    kernel: Annotated[
+        str | None, typer.Option(help="What computes the LSTM: auto, or a name that `gatewise kernels` lists.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
@@ -87,6 +90,7 @@ def train(
 
     options: dict[str, Any] = {
         "model.recipe": recipe,
+        "model.kernel": kernel,
         "train.epochs": epochs,
         "train.batch_size": batch_size,
         "train.lr": lr,

@@ -10,6 +10,7 @@ from torch import Tensor
 from gatewise.cell import Cell
 from gatewise.errors import KernelUnavailable, OptionError, did_you_mean
 from gatewise.kernels.contract import Inputs, Kernel, Request
+from gatewise.kernels.cpu import library
 from gatewise.kernels.cpu.kernel import cpu
 from gatewise.kernels.native import native
 from gatewise.kernels.reference import reference
@@ -161,6 +162,8 @@ def describe() -> list[str]:
     for device in devices:
         lines.append(f"{device}:")
         lines += [f"  {name:<12}{reason or 'runs'}" for name, reason in explain(plain_request(device)).items()]
+    if library.why_not() is None:
+        lines.append(f"The kernel cpu runs here on {', '.join(library.available_isas())}; in use: {library.isa()}.")
     return lines
 
 

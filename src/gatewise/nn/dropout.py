@@ -14,7 +14,8 @@ class SequenceDropout(nn.Module):
     """Zeroes values with probability ``p`` in training and scales the others so that the mean stays.
 
     Args:
-        p: probability of zeroing a value. On a CPU it is rounded to 1/65536 and the scale follows the rounded value.
+        p: probability of zeroing a value. On a CPU, outside torch.compile, it is rounded to 1/65536 and the scale
+            follows the rounded value.
         locked: one mask a sequence, the same at every step (variational dropout), instead of a new one each step.
 
     Shape:

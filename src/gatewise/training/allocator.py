@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
 
     Training allocates the same large buffers in every step. By default each is a fresh mapping whose pages the system
     fills with zeros first, which costs about as long as the arithmetic: on one core the step of the `bilstm` recipe
-    takes 0.16 s instead of 0.31 s.
+    takes 0.16 s instead of 0.31 s by PyTorch's own kernel.
 
     Returns:
         Whether anything was changed: glibc on Linux only.

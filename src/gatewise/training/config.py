@@ -87,8 +87,8 @@ class TrainConfig:
     precision: Literal["32", "bf16", "16", "64"] = "32"
     """32; bf16 or 16: weights in 32 bits, the rest in 16 where that is safe; 64 to compare with."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads; 0 for one where the LSTM is small, else for all cores. On an idle machine all cores are faster for
-    small ones too, by about a half; on a busy one they are a multiple slower."""
+    """CPU threads; 0 for one where the LSTM is small, else for all cores. On an idle machine two cores are nearly
+    twice as fast for small ones too; where another program is busy they are slower than one."""
     save_minutes: Annotated[float, Field(gt=0)] = 10.0
     """Also save within an epoch after so many minutes."""
 

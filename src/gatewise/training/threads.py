@@ -12,9 +12,9 @@ _WORTH_SHARING = 10e6
 def suggested_threads(batch_size: int, hidden_size: int) -> int:
     """One thread for a small LSTM, else as many as torch would take.
 
-    The steps of a recurrence come one after another, and threads meet at each of them. Where a step is short, that
-    gains little when nothing else runs, and costs a multiple when another program wants one of the cores
-    (benchmarks/RESULTS.md). One thread also gives the same numbers on every machine.
+    Two threads nearly halve the step of a small model while both cores are free, and make it longer by half when
+    another program wants one of them (benchmarks/RESULTS.md); by PyTorch's own kernel, twice as long. Which it will be
+    nobody knows, so few surprises come first: ``--threads`` says otherwise.
 
     Args:
         batch_size: sequences in a step.

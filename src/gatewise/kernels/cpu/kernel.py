@@ -2,11 +2,12 @@
 
 import ctypes
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from gatewise.cell import Weights
+from gatewise.cell import Cell, Weights
 from gatewise.errors import KernelUnavailable, ShapeError
 from gatewise.kernels.contract import Inputs, Request, allocate
 from gatewise.kernels.cpu import api, library
@@ -209,18 +210,19 @@ def _expected(inputs: Inputs) -> Iterator[tuple[str, Tensor | None, tuple[int, .
     if hidden_size < 1 or size < 1:
         raise ShapeError(f"kernel 'cpu': expected at least one unit, got {hidden_size} and {size}.")
     projects, bias = first.weight_hr is not None, first.bias_ih is not None
-    shapes = cell.parameter_shapes(input_size, hidden_size, proj_size=size if projects else 0, bias=bias)
+    shapes = _parameter_shapes(cell, input_size, hidden_size, size if projects else 0, bias)
     if not projects and size != hidden_size:
         raise ShapeError(f"kernel 'cpu': expected weight_hh of {hidden_size} columns, got {size}. "
                          "Only with weight_hr may h have another size.")  # fmt: skip
     for weights in inputs.weights:
-        for name, w in weights._asdict().items():
+        for name, w in zip(Weights._fields, weights, strict=True):
             if (w is None) != (name not in shapes):
                 raise ShapeError(f"kernel 'cpu': expected {', '.join(shapes)}, got {name} "
                                  f"{'missing' if w is None else 'as well'}.")  # fmt: skip
             if w is not None:
                 yield name, w, shapes[name], dtype
     state, masks = inputs.state, inputs.masks
+    yield "input", x, (steps, batch_size, input_size), dtype
     if state is not None:
         yield "h_0", state.h, (directions, batch_size, size), dtype
         yield "c_0", state.c, (directions, batch_size, hidden_size), dtype
@@ -232,11 +234,18 @@ def _expected(inputs: Inputs) -> Iterator[tuple[str, Tensor | None, tuple[int, .
     yield "mask of zoneout of c", masks.zoneout_c, (directions, steps, batch_size, hidden_size), dtype
 
 
+@lru_cache(maxsize=256)
+def _parameter_shapes(
+    cell: Cell, input_size: int, hidden_size: int, proj_size: int, bias: bool
+) -> dict[str, tuple[int, ...]]:
+    return cell.parameter_shapes(input_size, hidden_size, proj_size=proj_size, bias=bias)
+
+
 def _expect(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+    if tensor.shape != shape or tensor.dtype != dtype:
         raise ShapeError(f"kernel 'cpu': expected {name} {shape} of {dtype}, got {tuple(tensor.shape)} of "
                          f"{tensor.dtype}.")  # fmt: skip
-    if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_neg():
+    if not tensor.is_cpu or tensor.layout != torch.strided or tensor.is_neg():
         raise ShapeError(f"kernel 'cpu': expected {name} as a plain tensor on the CPU, got {tensor.layout} on "
                          f"{tensor.device}. Convert it.")  # fmt: skip
 

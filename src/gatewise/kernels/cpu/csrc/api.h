@@ -1,4 +1,4 @@
-/* The C interface of the CPU kernels: everything that crosses from Python, and nothing else.
+/* The C interface of the CPU kernels: what a layer, a norm and a stack are computed from.
  *
  * Sizes and strides count elements, never bytes. Memory belongs to the caller and is neither kept nor freed. No two
  * pointers of one call may overlap unless it is said. A pointer that may be NULL says so. Nothing here checks anything:
