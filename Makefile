@@ -26,6 +26,7 @@ check: install  ## Formatting, lint, types, docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(wildcard src/gatewise/kernels/cpu/csrc/*) tests/kernels/cpu/driver.cpp
 
 demo: install  ## Train on real recordings, evaluate, predict; prints where the report lies
 	@scripts/demo

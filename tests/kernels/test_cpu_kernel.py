@@ -1,7 +1,9 @@
 """The compiled kernel: every instruction set, sizes beside its tiles, threads, strides, calls that must not pass."""
 
+import ctypes
 import itertools
 import random
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ from gatewise.errors import KernelUnavailable, OptionError, ShapeError
 from gatewise.kernels import use_kernel
 from gatewise.kernels.contract import Inputs, Masks
 from gatewise.kernels.cpu import library, memory
-from gatewise.kernels.cpu.kernel import Cpu, cpu
+from gatewise.kernels.cpu.kernel import Call, Cpu, cpu
 from gatewise.kernels.native import native
 from gatewise.nn import LSTM
 from gatewise.testing import CASES, Case, KernelCheck, kernel_checks, lattice, outcome
@@ -197,6 +199,31 @@ def test_memory_does_not_grow():
             most = memory.held()
         del output
     assert memory.held() <= 1.3 * most + 2**22
+
+
+def test_many_rows_of_large_weights_need_no_gradients_for_each():
+    """Short sequences in a large batch: a few groups of rows, not one for every sixteen."""
+    lstm = LSTM(128, 256, kernel="cpu")
+    x = torch.randn(1, 4096, 128, requires_grad=True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lstm(x)[0].sum().backward()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 300 * 1024  # KiB; by 256 groups it would be 400 MiB for their sums alone
+
+
+def test_the_tape_is_as_long_as_the_library_says(isa):
+    for case in (RAGGED, EVERYTHING):
+        inputs = case.inputs(torch.float32)
+        [(shape, _)] = Cpu().tape_shapes(inputs)
+        size = library.functions(isa).tape_size(ctypes.byref(Call(inputs).layer))
+        assert shape == (size,)
+
+
+def test_large_results_are_like_small_ones():
+    with torch.no_grad():
+        y, _ = LSTM(2, 512, kernel="cpu")(torch.randn(600, 1, 2))
+    y += torch.nn.Parameter(torch.ones(512))  # which a view made under no_grad would refuse
+    assert y.requires_grad
 
 
 def test_freed_memory_is_taken_again():

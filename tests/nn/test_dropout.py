@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from gatewise.errors import OptionError
-from gatewise.nn.dropout import SequenceDropout
+from gatewise.nn.dropout import SequenceDropout, dropout
+from gatewise.nn.lstm import LSTM
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
@@ -55,3 +56,15 @@ def test_gradient_is_the_mask():
 def test_rate_out_of_range(p):
     with pytest.raises(OptionError, match=rf"\[0, 1\).*{p}"):
         SequenceDropout(p)
+
+
+def test_a_rate_of_one_drops_everything():
+    assert dropout(torch.ones(400, 400), 1.0).max() == 0
+    assert LSTM(3, 4, 2, dropout=1.0)(torch.randn(5, 2, 3))[0].isfinite().all()
+
+
+def test_another_default_device_changes_nothing():
+    x = torch.ones(4, 50, 8)
+    with torch.device("meta"):
+        y = SequenceDropout(0.5)(x)
+    assert set(y.unique().tolist()) == {0.0, 2.0}

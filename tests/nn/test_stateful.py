@@ -1,5 +1,7 @@
 """A step at a time is the whole at once."""
 
+import copy
+
 import pytest
 import torch
 
@@ -99,6 +101,23 @@ def test_weights_are_those_at_the_time_it_was_built(kernel):
         layer.weight_ih_l0.zero_()
     step.reset()
     assert torch.equal(step(x), before)
+
+
+def test_layers_must_fit_one_another():
+    for first, second in ((LSTM(3, 4), LSTM(5, 6)), (LSTM(3, 4, dtype=torch.bfloat16), LSTM(4, 6))):
+        with pytest.raises(OptionError, match=r"StatefulStep: expected a layer that takes 4 features"):
+            StatefulStep([first, second])
+
+
+@each_kernel
+def test_tensors_without_memory_of_their_own_are_refused(kernel):
+    step = built(kernel, [LSTM(3, 4)])
+    with pytest.raises(ShapeError, match="on cpu, got .* on meta"):
+        step(torch.randn(1, 3, device="meta"))
+    with torch.device("meta"):
+        assert step(torch.randn(1, 3, device="cpu")).device.type == "cpu"
+    with pytest.raises(TypeError, match="Build another"):
+        copy.deepcopy(step)
 
 
 def test_what_cannot_be_streamed_is_refused():

@@ -100,3 +100,13 @@ def test_initialize_in_sixteen_bits(dtype):
 def test_chrono_needs_forget_biases(layer):
     with pytest.raises(OptionError, match="forget gates and biases"):
         initialize_chrono(layer, 100)
+
+
+@pytest.mark.parametrize("kernel", ["auto", "reference"])
+def test_many_gradients_at_once(kernel):
+    lstm, x = LSTM(2, 3, kernel=kernel), torch.randn(4, 1, 2, requires_grad=True)
+    y, _ = lstm(x)
+    directions = torch.eye(y.numel()).reshape(-1, *y.shape)
+    (together,) = torch.autograd.grad(y, x, directions, is_grads_batched=True, retain_graph=True)
+    one_by_one = torch.stack([torch.autograd.grad(y, x, d, retain_graph=True)[0] for d in directions])
+    torch.testing.assert_close(together, one_by_one)

@@ -204,6 +204,12 @@ def _save_for_formula(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]
     ctx.mark_non_differentiable(*tape)
 
 
+def _batched(*d_results: Tensor | None) -> bool:
+    """Whether many gradients are asked for at once (``is_grads_batched``). torch has no public question for it."""
+    batched = torch._C._functorch.is_legacy_batchedtensor
+    return any(d is not None and batched(d) for d in d_results)
+
+
 def _formula(
     operator: Any, ctx: Any, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None, _: Any
 ) -> Any:
@@ -212,7 +218,7 @@ def _formula(
     weights, output, tape = rest[: ctx.num_weights], rest[ctx.num_weights], rest[ctx.num_weights + 1 :]
     call = (*others[:_WEIGHTS], list(weights), *others[_WEIGHTS:], *ctx.options)
     wanted = ctx.needs_input_grad
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and (torch.is_grad_enabled() or _batched(d_output, d_h_n, d_c_n)):
         d_input, d_h_0, d_c_0, *d_weights = _recomputed(call, (d_output, d_h_n, d_c_n))
     else:
         d_input, d_h_0, d_c_0, d_weights = operator(*call, output, tape, d_output, d_h_n, d_c_n, wanted[0])
@@ -233,16 +239,19 @@ def _recomputed(call: tuple[Any, ...], d_results: tuple[Tensor | None, ...]) -> 
     Each tensor enters through a view of its own: where h_0 was itself computed from the input, say, the gradient by the
     input must stop at the view and not run on through h_0.
     """
-    sources = [call[0], call[1], call[2], *call[_WEIGHTS]]
-    entries = [None if source is None else source.view_as(source) for source in sources]
-    output, state = unroll(_unpack((*entries[:_WEIGHTS], entries[_WEIGHTS:], *call[_WEIGHTS + 1 :])))
-    results = [(y, d) for y, d in zip((output, *state), d_results, strict=True) if d is not None and y.requires_grad]
-    wanted = [entry for entry in entries if entry is not None and entry.requires_grad]
-    found = iter(
-        torch.autograd.grad([y for y, _ in results], wanted, [d for _, d in results], create_graph=True,
-                            allow_unused=True, materialize_grads=True)
-    )  # fmt: skip
-    return [next(found) if entry is not None and entry.requires_grad else None for entry in entries]
+    with torch.enable_grad():
+        sources = [call[0], call[1], call[2], *call[_WEIGHTS]]
+        entries = [None if source is None else source.view_as(source) for source in sources]
+        output, state = unroll(_unpack((*entries[:_WEIGHTS], entries[_WEIGHTS:], *call[_WEIGHTS + 1 :])))
+        results = [
+            (y, d) for y, d in zip((output, *state), d_results, strict=True) if d is not None and y.requires_grad
+        ]
+        wanted = [entry for entry in entries if entry is not None and entry.requires_grad]
+        found = iter(
+            torch.autograd.grad([y for y, _ in results], wanted, [d for _, d in results], create_graph=True,
+                                allow_unused=True, materialize_grads=True)
+        )  # fmt: skip
+        return [next(found) if entry is not None and entry.requires_grad else None for entry in entries]
 
 
 # One direction after the other, one step after the other --------------------------------------------------------------

@@ -59,7 +59,7 @@ class SequenceDropout(nn.Module):
 
 def dropout(x: Tensor, p: float) -> Tensor:
     """A new mask for every value, by the compiled kernel where it serves."""
-    if torch.compiler.is_compiling() or fused.why_not(x) is not None:
+    if p == 1 or torch.compiler.is_compiling() or fused.why_not(x) is not None:  # the kernel never drops all
         return F.dropout(x, p)
     return fused.dropout(x, p)
 
@@ -80,7 +80,7 @@ def _cpu_mask(p: float, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype)
     64-bit draw are as random.
     """
     count = torch.Size(shape).numel()
-    words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    words = torch.empty((count + 3) // 4, dtype=torch.int64, device="cpu").random_(-(2**63), None)
     uniform = words.view(torch.int16)[:count].view(shape)  # -32768 .. 32767
     dropped = min(round(p * _LEVELS), _LEVELS - 1)
     keep = uniform >= dropped - _LEVELS // 2

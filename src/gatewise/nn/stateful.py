@@ -1,6 +1,7 @@
 """One time step after another, the state kept in between: what a live stream needs."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -60,10 +61,10 @@ class StatefulStep:
         self._layers: list[stack.Layer] = []
         for lstm, affine in zip(layers, affines or [None] * len(layers), strict=True):
             self._layers += _layers_of(lstm, affine, batch_size)
+        _check_chain(self._layers)
         first, last = self._layers[0], self._layers[-1]
         self._dtype, self._device = first.weights.weight_ih.dtype, first.weights.weight_ih.device
-        self._input_size = first.weights.weight_ih.shape[1]
-        self._shape = torch.Size([batch_size, self._input_size])
+        self._shape = torch.Size([batch_size, first.weights.weight_ih.shape[1]])
         self._output_shape = last.state.h.shape
         serves = forced_kernel() in ("auto", "cpu") and stack.why_not(self._layers) is None
         self._stack = stack.Stack(self._layers) if serves else None
@@ -92,25 +93,40 @@ class StatefulStep:
             x = state.h
         return x.clone()
 
+    def __reduce__(self) -> str:
+        raise TypeError("StatefulStep: cannot be copied or pickled. Build another from the layers, and copy its state.")
+
     def __call__(self, x: Tensor) -> Tensor:
         """The next step."""
-        if x.shape != self._shape or x.dtype != self._dtype:
+        if x.shape != self._shape or x.dtype != self._dtype or x.device != self._device:
             return self._reshaped(x)
         note(self.kernel)
         if self._stack is None:
             return self._by_equations(x)
-        output = torch.empty(self._output_shape, dtype=self._dtype)
+        output = torch.empty(self._output_shape, dtype=self._dtype, device=self._device)
         self._stack.step(x if x.is_contiguous() else x.contiguous(), output)
         return output
 
     def _reshaped(self, x: Tensor) -> Tensor:
         batch_size = self._shape[0]
-        if batch_size == 1 and x.shape == self._shape[1:] and x.dtype == self._dtype:
+        if batch_size == 1 and x.shape == self._shape[1:] and x.dtype == self._dtype and x.device == self._device:
             return self(x[None])[0]
         raise ShapeError(
-            f"StatefulStep: expected {tuple(self._shape)} of {self._dtype}, got {tuple(x.shape)} of {x.dtype}. "
-            "A call takes one step of each stream."
+            f"StatefulStep: expected {tuple(self._shape)} of {self._dtype} on {self._device}, got {tuple(x.shape)} of "
+            f"{x.dtype} on {x.device}. A call takes one step of each stream."
         )
+
+
+def _check_chain(layers: list[stack.Layer]) -> None:
+    """Each layer must take what the one before it gives: the library reads it without a look."""
+    for before, after in pairwise(layers):
+        gives, takes = before.state.h, after.weights.weight_ih
+        if (gives.shape[1], gives.dtype, gives.device) != (takes.shape[1], takes.dtype, takes.device):
+            raise OptionError(
+                f"StatefulStep: expected a layer that takes {gives.shape[1]} features of {gives.dtype} on {gives.device} "
+                f"after one that gives them, got {takes.shape[1]} of {takes.dtype} on {takes.device}. "
+                "Pass the layers of one stack, in order."
+            )
 
 
 def _layers_of(lstm: LSTM, affine: tuple[Tensor, Tensor] | None, batch_size: int) -> list[stack.Layer]:

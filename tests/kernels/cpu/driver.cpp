@@ -121,7 +121,8 @@ bool run_layer(gatewise_layer call, const gatewise_functions &functions, int thr
   call.h_n = results.take(call.D * call.B * call.P * size), call.c_n = results.take(call.D * call.B * call.H * size);
   call.tape = results.take<float>(functions.tape_size(&call) * 4);
   call.d_input = results.take(call.T * call.B * call.I * size);
-  call.d_h_0 = results.take(call.D * call.B * call.P * size), call.d_c_0 = results.take(call.D * call.B * call.H * size);
+  call.d_h_0 = results.take(call.D * call.B * call.P * size),
+  call.d_c_0 = results.take(call.D * call.B * call.H * size);
   for (int64_t d = 0; d < call.D; ++d) {
     const gatewise_weights &w = call.weights[d];
     call.d_weights[d] = {like(w.weight_ih, gates * call.H * call.I),

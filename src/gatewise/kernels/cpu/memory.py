@@ -39,7 +39,8 @@ def serves(like: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """A contiguous tensor on the CPU, uninitialised."""
     block = np.asarray(_Block(math.prod(shape) * dtype.itemsize))
-    return torch.from_numpy(block).view(dtype).view(shape)
+    # Detached: a view that was made under no_grad may not be changed in place where gradients are recorded.
+    return torch.from_numpy(block).view(dtype).view(shape).detach()
 
 
 def held() -> int:

@@ -85,7 +85,7 @@ def dropped_of(p: float) -> int:
 
 
 def _draw_seed() -> Tensor:
-    return torch.randint(0, 2**63 - 1, ())
+    return torch.randint(0, 2**63 - 1, (), device="cpu")
 
 
 def _library_why_not() -> str | None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gatewise.cell import Cell, Weights
+from gatewise.errors import ShapeError
 from gatewise.kernels.contract import Inputs, Request
 from gatewise.kernels.cpu import api, library
 from gatewise.kernels.cpu.kernel import DTYPES, Call, check, cpu
@@ -43,16 +44,20 @@ class Stack:
         array = (api.Layer * len(calls))(*(call.layer for call in calls))
         functions = library.functions(library.isa())
         size = functions.stack_bytes(array, len(calls))
-        self._room = torch.empty(size + 64, dtype=torch.uint8)
+        self._room = torch.empty(size + 64, dtype=torch.uint8, device="cpu")
         self._memory = (self._room.data_ptr() + 63) // 64 * 64
-        self._states = [layer.state for layer in layers]  # which the library writes
+        # What the library writes, under names of our own: the caller's tensors may be given other memory.
+        self._states = [[part.detach() for part in layer.state] for layer in layers]
         self._dtype = DTYPES[layers[0].state.h.dtype]
         self._step = functions.stack_step
         functions.stack_make(array, len(calls), self._memory)
 
     def step(self, x: Tensor, output: Tensor) -> None:
         """From ``x [B, I]`` to the last layer's ``output [B, P or H]``; both contiguous and of the weights' dtype."""
-        self._step(self._memory, self._dtype, x.data_ptr(), output.data_ptr())
+        addresses = x.data_ptr(), output.data_ptr()
+        if not all(addresses) or x.is_neg():  # a tensor of torch.compile's, say, without memory
+            raise ShapeError(f"stack: expected tensors with memory, got {type(x).__name__}. Convert them.")
+        self._step(self._memory, self._dtype, *addresses)
 
 
 def _call(layer: Layer) -> Call:

@@ -51,43 +51,43 @@ typedef struct {
   int32_t save;    /* forward: 1 fills the tape */
   int32_t wide_c;  /* forward: 1: c_0 and c_n are float32, whatever the dtype */
   gatewise_weights weights[2];
-  gatewise_sequence input;  /* [T, B, I]; what lies beyond a row's length is not read */
-  const void *h_0, *c_0;    /* [D, B, P], [D, B, H]; NULL: zeros */
-  const int64_t *lengths;   /* [B], in 0..T; NULL: all T */
-  const uint8_t *resets;    /* [T, B], 0 or 1; NULL: none */
-  const void *mask_h;       /* m_h [D, B, P]; NULL: does not act */
-  const void *mask_g;       /* m_g [D, T, B, H] */
-  const void *keep_h;       /* k_h [D, T, B, P]; NULL: keep_h_mean */
-  const void *keep_c;       /* k_c [D, T, B, H]; NULL: keep_c_mean */
-  float keep_h_mean;        /* 1: no zoneout */
+  gatewise_sequence input; /* [T, B, I]; what lies beyond a row's length is not read */
+  const void *h_0, *c_0;   /* [D, B, P], [D, B, H]; NULL: zeros */
+  const int64_t *lengths;  /* [B], in 0..T; NULL: all T */
+  const uint8_t *resets;   /* [T, B], 0 or 1; NULL: none */
+  const void *mask_h;      /* m_h [D, B, P]; NULL: does not act */
+  const void *mask_g;      /* m_g [D, T, B, H] */
+  const void *keep_h;      /* k_h [D, T, B, P]; NULL: keep_h_mean */
+  const void *keep_c;      /* k_c [D, T, B, H]; NULL: keep_c_mean */
+  float keep_h_mean;       /* 1: no zoneout */
   float keep_c_mean;
-  void *output;             /* [T, B, D*P], contiguous; zero beyond lengths */
-  void *h_n, *c_n;          /* [D, B, P], [D, B, H] */
-  float *tape;              /* as many floats as tape_size says; written by forward (if save), read by backward */
+  void *output;    /* [T, B, D*P], contiguous; zero beyond lengths */
+  void *h_n, *c_n; /* [D, B, P], [D, B, H] */
+  float *tape;     /* as many floats as tape_size says; written by forward (if save), read by backward */
 
   /* Backward only. */
-  gatewise_sequence d_output;   /* [T, B, D*P]; data NULL: zero */
-  const void *d_h_n, *d_c_n;    /* NULL: zero */
-  void *d_input;                /* [T, B, I], contiguous; NULL: nobody asks */
-  void *d_h_0, *d_c_0;          /* [D, B, P], [D, B, H] */
+  gatewise_sequence d_output;    /* [T, B, D*P]; data NULL: zero */
+  const void *d_h_n, *d_c_n;     /* NULL: zero */
+  void *d_input;                 /* [T, B, I], contiguous; NULL: nobody asks */
+  void *d_h_0, *d_c_0;           /* [D, B, P], [D, B, H] */
   gatewise_weights d_weights[2]; /* as weights; NULL where that is NULL */
 } gatewise_layer;
 
 /* Batch normalisation over the real steps of a padded sequence, then dropout. Every sequence has stride_n 1. */
 typedef struct {
   int64_t T, B, C;
-  int32_t dtype;              /* gatewise_dtype: of the sequences */
-  int32_t threads;            /* at most so many; the results do not depend on it */
-  float eps;                  /* added to the variance */
-  uint32_t dropped;           /* of 65536 values so many become zero; 0: no dropout */
-  const int64_t *seed;        /* one number: with t, b and c, all that dropout depends on; NULL: no dropout */
-  gatewise_sequence input;    /* [T, B, C]; padding is not read */
-  const uint8_t *mask;        /* [T, B], 1 = real; NULL: all are real */
+  int32_t dtype;           /* gatewise_dtype: of the sequences */
+  int32_t threads;         /* at most so many; the results do not depend on it */
+  float eps;               /* added to the variance */
+  uint32_t dropped;        /* of 65536 values so many become zero; 0: no dropout */
+  const int64_t *seed;     /* one number: with t, b and c, all that dropout depends on; NULL: no dropout */
+  gatewise_sequence input; /* [T, B, C]; padding is not read */
+  const uint8_t *mask;     /* [T, B], 1 = real; NULL: all are real */
   int64_t mask_stride_t, mask_stride_b;
-  const float *weight, *bias; /* [C] */
+  const float *weight, *bias;   /* [C] */
   const float *mean, *variance; /* [C]; both NULL: of this batch */
-  gatewise_sequence output;   /* [T, B, C]; zero in the padding */
-  float *moments;             /* [3, C]: mean, 1 / sqrt(variance + eps), and the variance over n - 1, or the given one;
+  gatewise_sequence output;     /* [T, B, C]; zero in the padding */
+  float *moments; /* [3, C]: mean, 1 / sqrt(variance + eps), and the variance over n - 1, or the given one;
                                  written by forward, read by backward */
 
   /* Backward only; the rest as in forward, but for bias and output, which are not looked at. */
@@ -107,10 +107,10 @@ typedef struct {
   void *output;        /* [n] */
 } gatewise_dropout;
 
-/* A stack of layers that takes one step after another. Of each gatewise_layer it uses what a forward pass uses, with T and D
- * 1, no lengths, resets and masks, and save 0. h_0 and h_n are one memory, as are c_0 and c_n: the state, kept from step to
- * step by the caller. `input.data` of the first layer and everything of `input` of the others is found by itself; `output`
- * is not used. Weights are copied. `memory` is stack_bytes bytes, begins at a multiple of 64, and never moves. */
+/* A stack of layers that takes one step after another. Of each gatewise_layer it uses what a forward pass uses, with T
+ * and D 1, no lengths, resets and masks, and save 0. h_0 and h_n are one memory, as are c_0 and c_n: the state, kept
+ * from step to step by the caller. `input.data` of the first layer and all of `input` of the others is found by itself;
+ * `output` is not used. Weights are copied. `memory` is stack_bytes bytes, begins at a multiple of 64, never moves. */
 
 /* What one instruction set offers. */
 typedef struct {
@@ -125,7 +125,8 @@ typedef struct {
   void (*dropout)(const gatewise_dropout *);
   int64_t (*stack_bytes)(const gatewise_layer *layers, int64_t count);
   void (*stack_make)(const gatewise_layer *layers, int64_t count, void *memory);
-  void (*stack_step)(void *memory, int32_t dtype, const void *input, void *output); /* [B, I] to the last layer's [B, P] */
+  void (*stack_step)(void *memory, int32_t dtype, const void *input,
+                     void *output); /* [B, I] to the last layer's [B, P] */
 } gatewise_functions;
 
 #ifdef __cplusplus

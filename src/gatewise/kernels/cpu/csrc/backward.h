@@ -192,23 +192,23 @@ class Backward {
   bool first_chunk_;      // whose part of the sums is stored, not added
 
   long row_xh_, row_g_, row_u_, row_p_;  // elements from one row to the next
-  Element *xh_;      // [rows of the chunk][I, then P]: the input and h_prev * m_h
-  Element *g_;       // [rows of the chunk][blocks_h][4][L], d_r: the gradient by W_hh h
-  Element *gx_;      // the same by W_ih x; without layer norm the same memory
-  Element *u_;       // [rows of the chunk][blocks_h][L], what W_hr projects
-  Element *h_star_;  // [rows of the chunk][blocks_p][L], d_h*, with a projection
-  float *left_, *right_;  // rows in pairs, for sums over rows
-  float *d_h_;       // [blocks_p][n][L], the gradient by h after the step at hand
-  float *d_h_kept_;  // [blocks_p][n][L], its part that zoneout takes past the step
-  float *d_c_;       // [blocks_h][n][L]
-  float *c_0_;       // [blocks_h][n][L]
-  float *c_copy_;    // [blocks_h][n][L], c before the step, where not all rows have it on the tape
-  float *d_u_;       // [blocks_h][n][L], with a projection
-  float *unit_;      // [blocks_h][PLANES][L], this chunk's part of the sums: short sums lose fewer digits
+  Element *xh_;                          // [rows of the chunk][I, then P]: the input and h_prev * m_h
+  Element *g_;                           // [rows of the chunk][blocks_h][4][L], d_r: the gradient by W_hh h
+  Element *gx_;                          // the same by W_ih x; without layer norm the same memory
+  Element *u_;                           // [rows of the chunk][blocks_h][L], what W_hr projects
+  Element *h_star_;                      // [rows of the chunk][blocks_p][L], d_h*, with a projection
+  float *left_, *right_;                 // rows in pairs, for sums over rows
+  float *d_h_;                           // [blocks_p][n][L], the gradient by h after the step at hand
+  float *d_h_kept_;                      // [blocks_p][n][L], its part that zoneout takes past the step
+  float *d_c_;                           // [blocks_h][n][L]
+  float *c_0_;                           // [blocks_h][n][L]
+  float *c_copy_;                        // [blocks_h][n][L], c before the step, where not all rows have it on the tape
+  float *d_u_;                           // [blocks_h][n][L], with a projection
+  float *unit_;                  // [blocks_h][PLANES][L], this chunk's part of the sums: short sums lose fewer digits
   float *row_of_c_, *row_of_a_;  // of one row, for layer norm
-  const float **c_prev_;  // [n], where block 0 of a row's c before the step lies
-  S **d_input_;      // [rows of the chunk]
-  int32_t *first_;   // [steps of the chunk + 1], the first row of each step
+  const float **c_prev_;         // [n], where block 0 of a row's c before the step lies
+  S **d_input_;                  // [rows of the chunk]
+  int32_t *first_;               // [steps of the chunk + 1], the first row of each step
 
   long time(long s) const { return d == 0 ? t_first_ - s : t_first_ + s; }
   long before(long t) const { return d == 0 ? t - 1 : t + 1; }
@@ -222,8 +222,9 @@ class Backward {
   void load_state(const void *state, long size, float *to) const {
     for (long j = 0; j < blocks(size); ++j)
       for (long b = 0; b < n_; ++b, to += L)
-        store(to, state == nullptr ? Vector{}
-                                   : load(static_cast<const S *>(state) + (d * z.B + rows_.at[b]) * size + j * L, size - j * L));
+        store(to, state == nullptr
+                      ? Vector{}
+                      : load(static_cast<const S *>(state) + (d * z.B + rows_.at[b]) * size + j * L, size - j * L));
   }
   void store_state(const float *from, long size, void *state) const {
     for (long j = 0; j < blocks(size); ++j)
@@ -261,7 +262,6 @@ class Backward {
         fetch_row(static_cast<const S *>(call_.output) + ((t + 2 * next) * z.B + row) * z.D * z.P + d * z.P, 1, z.P);
         copy_row(x, call_.input.stride_n, z.I, to);
         gather_h(t, b, to + z.I);
-        for (long k = z.I + z.P; k < row_xh_ && k < z.I + z.P + L; ++k) to[k] = Element{};
         d_input_[r] = static_cast<S *>(call_.d_input) + (t * z.B + row) * z.I;
       }
   }
@@ -269,12 +269,10 @@ class Backward {
   void gather_h(long t, long b, Element *to) {
     const long row = rows_.at[b];
     const S *h_prev = nullptr;
-    if (cut_at(t, b))
-      h_prev = nullptr;
+    if (cut_at(t, b)) h_prev = nullptr;
     else if (has_before(t, b))
       h_prev = static_cast<const S *>(call_.output) + ((before(t) * z.B + row) * z.D + d) * z.P;
-    else if (call_.h_0 != nullptr)
-      h_prev = static_cast<const S *>(call_.h_0) + (d * z.B + row) * z.P;
+    else if (call_.h_0 != nullptr) h_prev = static_cast<const S *>(call_.h_0) + (d * z.B + row) * z.P;
     if (h_prev == nullptr) {
       memset(to, 0, z.P * sizeof(Element));
     } else if (call_.mask_h != nullptr) {
@@ -308,14 +306,16 @@ class Backward {
       if (here.call.d_output.data != nullptr)
         d_h += load_from<S>(here.call.d_output, here.t, row, here.d * z.P + j * L, here.d * z.P + z.P);
       if (!z.zoneout_h) return d_h;
-      const Vector k = here.keep_h == nullptr ? fill(here.call.keep_h_mean) : load(here.keep_h + row * z.P + j * L, z.P - j * L);
+      const Vector k =
+          here.keep_h == nullptr ? fill(here.call.keep_h_mean) : load(here.keep_h + row * z.P + j * L, z.P - j * L);
       store(here.d_h_kept + at, d_h * (1.f - k));
       return d_h * k;
     }
 
     // (6) down to (2), for L units of one row. `d_u` is the gradient by what (7) gives, `tanh_c` the tanh in it,
     // `d_c_star` the gradient by c* through that tanh. Returns the gradient by a of (1), and keeps that by c_prev.
-    INLINE void gates(const Here &here, long b, long j, Vector d_u, Vector tanh_c, Vector d_c_star, Vector (&d_a)[kGates]) {
+    INLINE void gates(const Here &here, long b, long j, Vector d_u, Vector tanh_c, Vector d_c_star,
+                      Vector (&d_a)[kGates]) {
       const Sizes &z = here.z;
       const long row = here.at[b], lanes = z.H - j * L;
       const float *tape = here.tape + (j * z.B + row) * z.planes * L, *p = here.unit.p + j * kGates * L;
@@ -326,7 +326,8 @@ class Backward {
       const Vector d_a_o = d_u * tanh_c * o * (1.f - o);  // (6)
       Vector d_c_prev = {};
       if (z.zoneout_c) {  // (8)
-        const Vector k = here.keep_c == nullptr ? fill(here.call.keep_c_mean) : load(here.keep_c + row * z.H + j * L, lanes);
+        const Vector k =
+            here.keep_c == nullptr ? fill(here.call.keep_c_mean) : load(here.keep_c + row * z.H + j * L, lanes);
         d_c_star += load(d_c) * k;
         d_c_prev = load(d_c) * (1.f - k);
       } else {
@@ -364,9 +365,26 @@ class Backward {
   void step(long s) {
     const long t = time(s), alive = first_[s + 1] - first_[s];
     find_c_prev(t, alive);
-    const Here here{z, call_, w.unit, rows_.at, c_prev_, d, t, n_, c_prev_step_, first_[s], row_g_,
-                    call_.tape + z.tape_at(d, t, 0, 0), d_h_, d_h_kept_, d_c_, unit_, g_,
-                    mask_at(call_.mask_g, t, z.H), mask_at(call_.keep_h, t, z.P), mask_at(call_.keep_c, t, z.H)};
+    const Here here{z,
+                    call_,
+                    w.unit,
+                    rows_.at,
+                    c_prev_,
+                    d,
+                    t,
+                    n_,
+                    c_prev_step_,
+                    first_[s],
+                    row_g_,
+                    call_.tape + z.tape_at(d, t, 0, 0),
+                    d_h_,
+                    d_h_kept_,
+                    d_c_,
+                    unit_,
+                    g_,
+                    mask_at(call_.mask_g, t, z.H),
+                    mask_at(call_.keep_h, t, z.P),
+                    mask_at(call_.keep_c, t, z.H)};
     if (z.project) project_back(here, alive);
     if (z.norm) {
       for (long b = 0; b < alive; ++b) normed_cell(here, b);
@@ -377,8 +395,8 @@ class Backward {
     }
     // (1): the gradient by h_prev.
     const float *left = reinterpret_cast<const float *>(g_ + first_[s] * row_g_);
-    multiply_rows<Product>(alive, left, row_g_ / Product::pair, w.hh, words<Product>(z.blocks_h * kGates * L), z.blocks_p,
-                           [&](long b, long j, Vector d_h) __attribute__((always_inline)) {
+    multiply_rows<Product>(alive, left, row_g_ / Product::pair, w.hh, words<Product>(z.blocks_h * kGates * L),
+                           z.blocks_p, [&](long b, long j, Vector d_h) __attribute__((always_inline)) {
                              const long at = (j * n_ + b) * L;
                              if (call_.mask_h != nullptr)
                                d_h *= load(static_cast<const S *>(call_.mask_h) + (d * z.B + rows_.at[b]) * z.P + j * L,
@@ -424,7 +442,8 @@ class Backward {
   }
 
   INLINE_MEMBER void add_bias(long j, const Vector *d_a) {
-    for (int gate = 0; gate < kGates; ++gate) add(unit_ + (j * TaskSums::PLANES + TaskSums::BIAS + gate) * L, d_a[gate]);
+    for (int gate = 0; gate < kGates; ++gate)
+      add(unit_ + (j * TaskSums::PLANES + TaskSums::BIAS + gate) * L, d_a[gate]);
   }
 
   long c_prev_step_;
@@ -444,12 +463,10 @@ class Backward {
       }
       for (long j = 0; j < z.blocks_h; ++j) {
         const long at = (j * n_ + b) * L;
-        if (cut_at(t, b))
-          store(c_copy_ + at, Vector{});
+        if (cut_at(t, b)) store(c_copy_ + at, Vector{});
         else if (has_before(t, b))
           store(c_copy_ + at, load(call_.tape + z.tape_at(d, before(t), j, rows_.at[b]) + plane * L));
-        else
-          store(c_copy_ + at, load(c_0_ + at));
+        else store(c_copy_ + at, load(c_0_ + at));
       }
       c_prev_[b] = c_copy_ + b * L;
     }
@@ -462,7 +479,8 @@ class Backward {
         store(h_star_ + (here.first + b) * row_p_ + j * L, keep_lanes(Here::by_h_star(here, b, j), z.lanes_p(j)));
     const float *left = reinterpret_cast<const float *>(h_star_ + here.first * row_p_);
     multiply_rows<Product>(alive, left, row_p_ / Product::pair, w.hr, words<Product>(z.P), z.blocks_h,
-                           [&](long b, long j, Vector d_u) __attribute__((always_inline)) { store(d_u_ + (j * n_ + b) * L, d_u); });
+                           [&](long b, long j, Vector d_u)
+                               __attribute__((always_inline)) { store(d_u_ + (j * n_ + b) * L, d_u); });
   }
 
   // (7) down to (1') of one row under layer norm, which looks at all units at once.
@@ -540,7 +558,8 @@ class Backward {
     enum { NOBODY, WRITING, WRITTEN };
     int32_t expected = NOBODY;
     int32_t *turn = turn_ + chunk_;
-    const bool first = z.D == 1 || __atomic_compare_exchange_n(turn, &expected, WRITING, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE);
+    const bool first =
+        z.D == 1 || __atomic_compare_exchange_n(turn, &expected, WRITING, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE);
     if (!first)
       while (__atomic_load_n(turn, __ATOMIC_ACQUIRE) != WRITTEN) pause();
     const float *left = reinterpret_cast<const float *>(gx_);
@@ -581,7 +600,8 @@ class Backward {
         Tile total = {};
         multiply<Product>(height, count, total, h_star + p, 1, row_p_, u + v0 * L, row_u_, words<Product>(rows));
         for (long m = 0; m < height; ++m)
-          for (long v = 0; v < count; ++v) accumulate(sums_.hr + ((p + m) * z.blocks_h + v0 + v) * L, total[m * count + v]);
+          for (long v = 0; v < count; ++v)
+            accumulate(sums_.hr + ((p + m) * z.blocks_h + v0 + v) * L, total[m * count + v]);
       });
     });
   }
@@ -593,7 +613,8 @@ class Backward {
         float *to = sums + (j * size + k) * kGates * L;
         for (long i = 0; i < height * kGates * L; i += 16) __builtin_prefetch(to + i, 1);
         Tile total = {};
-        multiply<Product>(height, kGates, total, left + k, 1, row_xh_, g + j * kGates * L, row_g_, words<Product>(rows));
+        multiply<Product>(height, kGates, total, left + k, 1, row_xh_, g + j * kGates * L, row_g_,
+                          words<Product>(rows));
         for (long i = 0; i < height * kGates; ++i) accumulate(to + i * L, total[i]);
       });
   }

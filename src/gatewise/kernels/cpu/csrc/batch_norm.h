@@ -55,8 +55,7 @@ class RowOrder {
         const uint8_t *mask = call_.mask;
         if (mask == nullptr || mask[at.t * call_.mask_stride_t + at.b * call_.mask_stride_b])
           block.real[block.count++] = at;
-        else
-          block.padded[block.padding++] = at;
+        else block.padded[block.padding++] = at;
         if (++inner == inner_) inner = 0, ++outer;
       }
       f(block);
@@ -133,7 +132,11 @@ template <class S>
 class BatchNorm {
  public:
   explicit BatchNorm(const gatewise_norm &call)
-      : call_(call), C(call.C), m_(call.moments), s_(call.moments + call.C), rows_(call),
+      : call_(call),
+        C(call.C),
+        m_(call.moments),
+        s_(call.moments + call.C),
+        rows_(call),
         dropout_(call.dropped, call.seed) {}
 
   void cut(Cutter &cutter) {
@@ -186,8 +189,7 @@ class BatchNorm {
       rows_.for_blocks(task, [&](const Block &block) {
         if (call_.mean == nullptr)
           dropout_.acts() ? differentiate<true, true>(block) : differentiate<false, true>(block);
-        else
-          dropout_.acts() ? differentiate<true, false>(block) : differentiate<false, false>(block);
+        else dropout_.acts() ? differentiate<true, false>(block) : differentiate<false, false>(block);
         zero(block, call_.d_input);
       });
     });
@@ -208,9 +210,8 @@ class BatchNorm {
   // m, s and the variance of the batch.
   void measure() {
     const int tasks = rows_.tasks();
-    parallel_for(tasks, call_.threads, [&](int task) {
-      rows_.for_blocks(task, [&](const Block &block) { measure_block(block, task); });
-    });
+    parallel_for(tasks, call_.threads,
+                 [&](int task) { rows_.for_blocks(task, [&](const Block &block) { measure_block(block, task); }); });
     Partial &all = partials_[0];
     for (int task = 1; task < tasks; ++task) join(all, partials_[task], C);
     for (long c = 0; c < C; ++c) {
@@ -356,9 +357,8 @@ void run_dropout(const gatewise_dropout &call) {
     for_strips(begin, end, [&]<bool whole>(long first) {
       Vector k[kStrip];
       dropout.factors(first, 0, 0, k);
-      for_vectors<whole>(first, end, [&](int i, long at, long lanes) {
-        store(to + at, k[i] * load(from + at, lanes), lanes);
-      });
+      for_vectors<whole>(first, end,
+                         [&](int i, long at, long lanes) { store(to + at, k[i] * load(from + at, lanes), lanes); });
     });
   });
 }

@@ -33,7 +33,8 @@ struct InstructionSet {
   const gatewise_functions *functions;
 };
 
-const InstructionSet sets[] = {  // weakest first
+const InstructionSet sets[] = {
+// weakest first
 #if defined(GATEWISE_WITH_GENERIC)
     {"generic", always, &gatewise_functions_generic},
 #endif

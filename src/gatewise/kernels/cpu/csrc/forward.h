@@ -63,6 +63,10 @@ struct ForwardWeights {
   }
 };
 
+// Measured. W_ih x for all steps of a chunk at once pays for few rows, and for weights that the second cache does not
+// hold; to write past the caches, for a tape of which nothing would still be there when it is read.
+constexpr long kFewRows = 12, kNearBytes = 700000, kFarBytes = 8 << 20;
+
 // One direction over one group of rows.
 template <class Sizes>
 class Forward {
@@ -74,10 +78,9 @@ class Forward {
   Forward(const gatewise_layer &call, const Sizes &sizes, const ForwardWeights<Sizes> &weights, long direction,
           const Rows &rows)
       : call_(call), z(sizes), w(weights), d(direction), rows_(rows), n_(rows.count) {
-    // W_ih x for all steps of a chunk at once pays for few rows, and for weights that the cache does not hold.
     const long weight_bytes = kGates * z.H * (z.I + z.P) * long(sizeof(Element));
-    first_project_ = z.norm || (n_ < 12 && z.I > 4) || weight_bytes > 700000;
-    past_caches_ = z.tape_size() * long(sizeof(float)) > (8 << 20) && uintptr_t(call_.tape) % 64 == 0;
+    first_project_ = z.norm || (n_ < kFewRows && z.I > 4) || weight_bytes > kNearBytes;
+    past_caches_ = z.tape_size() * long(sizeof(float)) > kFarBytes && uintptr_t(call_.tape) % 64 == 0;
   }
 
   void cut(Cutter &cutter) {
@@ -178,12 +181,10 @@ class Forward {
         if (call_.wide_c) store(static_cast<float *>(call_.c_n) + at, c, z.lanes_h(j));
         else store(static_cast<S *>(call_.c_n) + at, c, z.lanes_h(j));
       }
-      if (length > 0)
-        memcpy(h_n, output_at(d == 0 ? length - 1 : 0, row), z.P * sizeof(S));
+      if (length > 0) memcpy(h_n, output_at(d == 0 ? length - 1 : 0, row), z.P * sizeof(S));
       else if (call_.h_0 != nullptr)
         memcpy(h_n, static_cast<const S *>(call_.h_0) + (d * z.B + row) * z.P, z.P * sizeof(S));
-      else
-        memset(h_n, 0, z.P * sizeof(S));
+      else memset(h_n, 0, z.P * sizeof(S));
     }
     finish_streams();
   }
@@ -221,11 +222,12 @@ class Forward {
       for (long b = 0; b < first_[s + 1] - first_[s]; ++b) {
         float *x_proj = x_proj_ + (first_[s] + b) * row;
         normalise(x_proj, time(s), rows_.at[b], 1);
-        for (long i = 0; i < row; i += L) store(x_proj + i, load(x_proj + i) * load(w.unit.gain_ih + i) + load(w.unit.bias + i));
+        for (long i = 0; i < row; i += L)
+          store(x_proj + i, load(x_proj + i) * load(w.unit.gain_ih + i) + load(w.unit.bias + i));
       }
   }
 
-  // (1') of one row [blocks_h][4][L], without gain. It goes to the tape: `term` 0 for the recurrent one, 1 for the input.
+  // (1') of one row [blocks_h][4][L], without gain; also to the tape. `term` 0 is the recurrent one, 1 the input's.
   void normalise(float *a, long t, long row, int term) {
     const Moments of = moments(z.gates * z.H, [&](const auto &f) __attribute__((always_inline)) {
       for (long j = 0; j < z.blocks_h; ++j)
@@ -257,7 +259,7 @@ class Forward {
     const int32_t *at;
     long d, n, row_h;
     float *c, *kept, *h_next, *tape;
-    bool past_caches;  // whether the tape is so long that nothing of it would still be there when it is read
+    bool past_caches;  // whether the tape is written so
     S *output;
     const S *mask_g, *keep_h, *keep_c;
 
@@ -278,12 +280,10 @@ class Forward {
         a[I_GATE] += load(here.w.unit.p + (j * kGates + I_GATE) * L) * c_prev;
         a[F_GATE] += load(here.w.unit.p + (j * kGates + F_GATE) * L) * c_prev;
       }
-      a[I_GATE] = sigmoid(a[I_GATE]);  // (2)
-      if (here.call.forget == GATEWISE_FORGET_GATE)
-        a[F_GATE] = sigmoid(a[F_GATE]);  // (3)
-      else
-        a[F_GATE] = here.call.forget == GATEWISE_COUPLED ? 1.f - a[I_GATE] : fill(1.f);  // (3')
-      a[G_GATE] = tanh(a[G_GATE]);  // (4)
+      a[I_GATE] = sigmoid(a[I_GATE]);                                                       // (2)
+      if (here.call.forget == GATEWISE_FORGET_GATE) a[F_GATE] = sigmoid(a[F_GATE]);         // (3)
+      else a[F_GATE] = here.call.forget == GATEWISE_COUPLED ? 1.f - a[I_GATE] : fill(1.f);  // (3')
+      a[G_GATE] = tanh(a[G_GATE]);                                                          // (4)
     }
 
     // (5) and (8). Returns c*.
@@ -294,11 +294,12 @@ class Forward {
       float *c = here.c + (j * here.n + b) * L;
       const Vector c_prev = load(c);
       const Vector g_kept = here.mask_g == nullptr ? g : g * load(here.mask_g + row * z.H + first, lanes);  // (4')
-      const Vector c_star = f * c_prev + i * g_kept;  // (5)
+      const Vector c_star = f * c_prev + i * g_kept;                                                        // (5)
       if (z.peephole) a[O_GATE] += load(here.w.unit.p + (j * kGates + O_GATE) * L) * c_star;
       Vector c_new = c_star;
       if (z.zoneout_c) {  // (8)
-        const Vector k = here.keep_c == nullptr ? fill(here.call.keep_c_mean) : load(here.keep_c + row * z.H + first, lanes);
+        const Vector k =
+            here.keep_c == nullptr ? fill(here.call.keep_c_mean) : load(here.keep_c + row * z.H + first, lanes);
         c_new = c_prev + k * (c_star - c_prev);
       }
       store(c, c_new);
@@ -316,7 +317,8 @@ class Forward {
     // (6).
     INLINE void look_out(const Here &here, long b, long j, Vector *a) {
       a[O_GATE] = sigmoid(a[O_GATE]);
-      if (here.tape != nullptr) put(here, here.tape + (j * here.z.B + here.at[b]) * here.z.planes * L + 3 * L, a[O_GATE]);
+      if (here.tape != nullptr)
+        put(here, here.tape + (j * here.z.B + here.at[b]) * here.z.planes * L + 3 * L, a[O_GATE]);
     }
 
     // (9) for block j of h*.
@@ -325,7 +327,8 @@ class Forward {
       const long row = here.at[b], first = j * L, lanes = z.P - first;
       if (z.zoneout_h) {
         float *kept = here.kept + (j * here.n + b) * L;
-        const Vector k = here.keep_h == nullptr ? fill(here.call.keep_h_mean) : load(here.keep_h + row * z.P + first, lanes);
+        const Vector k =
+            here.keep_h == nullptr ? fill(here.call.keep_h_mean) : load(here.keep_h + row * z.P + first, lanes);
         h = load(kept) + k * (h - load(kept));
       }
       h = rounded<S>(keep_lanes(h, lanes));
@@ -341,9 +344,22 @@ class Forward {
     const long t = time(s), alive = first_[s + 1] - first_[s];
     if (call_.resets != nullptr) cut_rows(t, alive);
     const float *h = h_[now_];
-    const Here here{z, call_, w, rows_.at, d, n_, row_h_, c_, kept_, h_[1 - now_],
-                    call_.save ? call_.tape + z.tape_at(d, t, 0, 0) : nullptr, past_caches_, output_at(t, 0),
-                    mask_at(call_.mask_g, t, z.H), mask_at(call_.keep_h, t, z.P), mask_at(call_.keep_c, t, z.H)};
+    const Here here{z,
+                    call_,
+                    w,
+                    rows_.at,
+                    d,
+                    n_,
+                    row_h_,
+                    c_,
+                    kept_,
+                    h_[1 - now_],
+                    call_.save ? call_.tape + z.tape_at(d, t, 0, 0) : nullptr,
+                    past_caches_,
+                    output_at(t, 0),
+                    mask_at(call_.mask_g, t, z.H),
+                    mask_at(call_.keep_h, t, z.P),
+                    mask_at(call_.keep_c, t, z.H)};
     const float *x = x_ + first_[s] * row_x_;
     const float *x_proj = first_project_ ? x_proj_ + first_[s] * z.blocks_h * kGates * L : nullptr;
     // Several blocks of units at once where there are few rows: what a cell does next waits for what it did before.
@@ -359,35 +375,42 @@ class Forward {
           const long i = fro ? count - 1 - n : n;
           sum_gates(b, height, j + i, x + b * row_x_, x_proj, h + b * row_h_, a + i * height * kGates);
         }
-        const long cells = count * height;
-        const auto row = [=](long cell) __attribute__((always_inline)) { return b + cell % height; };
-        const auto block = [=](long cell) __attribute__((always_inline)) { return j + cell / height; };
+        const auto each_cell = [&](const auto &f) __attribute__((always_inline)) {
+          for (long i = 0, cell = 0; i < count; ++i)
+            for (long m = 0; m < height; ++m, ++cell) f(cell, b + m, j + i, a + cell * kGates);
+        };
         if (z.norm) {
-          for (long i = 0; i < cells * kGates; ++i)
-            store(r_ + ((row(i / kGates) * z.blocks_h + block(i / kGates)) * kGates + i % kGates) * L, a[i]);
+          each_cell([&](long, long row, long block, const Vector *r) __attribute__((always_inline)) {
+            for (int g = 0; g < kGates; ++g) store(r_ + ((row * z.blocks_h + block) * kGates + g) * L, r[g]);
+          });
           return;
         }
         Vector u[kTileRows];
-        for (long i = 0; i < cells; ++i) Here::open(here, row(i), block(i), a + i * kGates);
-        for (long i = 0; i < cells; ++i) u[i] = Here::update(here, row(i), block(i), a + i * kGates);
-        for (long i = 0; i < cells; ++i) {
-          Here::look_out(here, row(i), block(i), a + i * kGates);
-          u[i] = a[i * kGates + O_GATE] * tanh(u[i]);  // (7)
-        }
-        for (long i = 0; i < cells; ++i) give(here, row(i), block(i), u[i]);
+        each_cell([&](long, long row, long block, Vector *a)
+                      __attribute__((always_inline)) { Here::open(here, row, block, a); });
+        each_cell([&](long cell, long row, long block, Vector *a)
+                      __attribute__((always_inline)) { u[cell] = Here::update(here, row, block, a); });
+        each_cell([&](long cell, long row, long block, Vector *a) __attribute__((always_inline)) {
+          Here::look_out(here, row, block, a);
+          u[cell] = a[O_GATE] * tanh(u[cell]);  // (7)
+        });
+        each_cell([&](long cell, long row, long block, Vector *)
+                      __attribute__((always_inline)) { give(here, row, block, u[cell]); });
       });
     }
     if (z.norm)
       for (long b = 0; b < alive; ++b) normed_cell(here, b, t, x_proj + b * z.blocks_h * kGates * L);
     if (z.project)  // (7')
       multiply_rows<Product>(alive, u_, row_u_, w.hr, words<Product>(z.H), z.blocks_p,
-                             [&](long b, long j, Vector h) __attribute__((always_inline)) { Here::hold(here, b, j, h); });
+                             [&](long b, long j, Vector h)
+                                 __attribute__((always_inline)) { Here::hold(here, b, j, h); });
     now_ = 1 - now_;
   }
 
   // (1) of block j for a tile of rows, which begins at x, h and row b of x_proj; the recurrent product alone under
   // layer norm.
-  INLINE_MEMBER void sum_gates(long b, long height, long j, const float *x, const float *x_proj, const float *h, Vector *a) {
+  INLINE_MEMBER void sum_gates(long b, long height, long j, const float *x, const float *x_proj, const float *h,
+                               Vector *a) {
     const long words_x = words<Product>(z.I), words_h = words<Product>(z.P);
     const float *bias = w.unit.bias + j * kGates * L, *w_ih = w.ih + j * words_x * kGates * L;
     const long inline_x = words_x <= 4 ? words_x : 0;  // too few for a product of their own
@@ -411,10 +434,8 @@ class Forward {
 
   // (7) of block j: to the projection, or on to (9).
   INLINE_MEMBER void give(const Here &here, long b, long j, Vector u) {
-    if (z.project)
-      store(reinterpret_cast<Element *>(u_ + b * row_u_) + j * L, keep_lanes(u, z.H - j * L));
-    else
-      Here::hold(here, b, j, u);
+    if (z.project) store(reinterpret_cast<Element *>(u_ + b * row_u_) + j * L, keep_lanes(u, z.H - j * L));
+    else Here::hold(here, b, j, u);
   }
 
   // (1') to (7) of one row under layer norm, which looks at all units at once.
@@ -436,7 +457,8 @@ class Forward {
       for (long j = 0; j < z.blocks_h; ++j) f(load(c_star_ + j * L), z.lanes_h(j));
     });
     for (long j = 0; j < z.blocks_h; ++j)
-      give(here, b, j, load(o_ + j * L) * tanh((load(c_star_ + j * L) - of.mean) * of.scale * load(w.unit.gain_c + j * L)));
+      give(here, b, j,
+           load(o_ + j * L) * tanh((load(c_star_ + j * L) - of.mean) * of.scale * load(w.unit.gain_c + j * L)));
   }
 
   // Rows that start anew at step t: from zero.
@@ -452,4 +474,3 @@ class Forward {
 };
 
 }  // namespace
-

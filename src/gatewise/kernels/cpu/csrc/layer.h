@@ -17,6 +17,11 @@ INLINE long padded(long floats) {
   return 16 * (lines | 1);
 }
 
+// How the work is cut: by sizes alone, never by the number of threads, on which the results must not depend.
+constexpr long kGroupRows = 16;  // rows of a task, at most: two or three tiles, whose state stays in the nearest cache
+constexpr long kSumFloats = 8 << 20;  // of all groups' gradients of the weights, in each direction
+constexpr long kChunkRows = 384;      // rows times steps of a chunk: what they need stays in the second cache
+
 // Sizes that follow from a call, the same for all its tasks.
 template <class S, class Product_>
 struct Sizes {
@@ -25,20 +30,29 @@ struct Sizes {
   using Element = typename Product::Element;
 
   explicit Sizes(const gatewise_layer &call)
-      : T(call.T), B(call.B), I(call.I), H(call.H), P(call.P), D(call.D),
-        blocks_h(blocks(H)), blocks_p(blocks(P)), blocks_i(blocks(I)),
+      : T(call.T),
+        B(call.B),
+        I(call.I),
+        H(call.H),
+        P(call.P),
+        D(call.D),
+        blocks_h(blocks(H)),
+        blocks_p(blocks(P)),
+        blocks_i(blocks(I)),
         gates(call.forget == GATEWISE_FORGET_GATE ? 4 : 3),
-        zoneout_h(call.keep_h != nullptr || call.keep_h_mean != 1), zoneout_c(call.keep_c != nullptr || call.keep_c_mean != 1),
-        norm(call.norm), project(call.project),
+        zoneout_h(call.keep_h != nullptr || call.keep_h_mean != 1),
+        zoneout_c(call.keep_c != nullptr || call.keep_c_mean != 1),
+        norm(call.norm),
+        project(call.project),
         peephole(call.weights[0].weight_peephole != nullptr),
         planes(5 + zoneout_c + (norm ? 2 * kGates : 0)) {
-    // A group of rows has work for a thread, and its state stays in the nearest cache.
-    const long least = D == 2 ? 1 : 2;
-    groups = (B + 15) / 16;
-    if (groups < least) groups = B < 4 ? 1 : least;
+    groups = (B + kGroupRows - 1) / kGroupRows;
+    if (D == 1 && groups == 1 && B >= 4) groups = 2;        // one direction has work for two threads all the same
+    const long most = kSumFloats / (kGates * H * (I + P));  // each has sums of its own
+    if (groups > most && groups > 2) groups = most > 2 ? most : 2;
     const long in_group = B ? (B + groups - 1) / groups : 1;
-    const long rows = 384;
-    chunk = rows / in_group < 1 ? 1 : rows / in_group < T ? rows / in_group : T;
+    const long steps = kChunkRows / in_group > 1 ? kChunkRows / in_group : 1;
+    chunk = steps < T ? steps : T;
     chunks = T ? (T + chunk - 1) / chunk : 0;
   }
 
@@ -46,9 +60,9 @@ struct Sizes {
   long blocks_h, blocks_p, blocks_i;
   long gates;
   bool zoneout_h, zoneout_c, norm, project, peephole;
-  long planes;          // of the tape: i f g o c*, then c if zoneout may have kept it, then r and x normalised
-  long groups;          // of rows
-  long chunk, chunks;   // steps that are computed while their memory stays in the cache
+  long planes;         // of the tape: i f g o c*, then c if zoneout may have kept it, then r and x normalised
+  long groups;         // of rows
+  long chunk, chunks;  // steps that are computed while their memory stays in the cache
 
   // Where gate g stands in the parameters; -1: nowhere.
   long place(int gate) const { return gates == 4 || gate == I_GATE ? gate : gate == F_GATE ? -1 : gate - 1; }

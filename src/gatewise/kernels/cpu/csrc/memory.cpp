@@ -1,11 +1,14 @@
 // Large blocks of memory that are kept when they are freed, for the next step of training to take again.
 //
-// A fresh block comes as pages that the system fills with zeros when they are first touched, which costs about as long as
-// the arithmetic on them. Blocks are given back to the system when there is more of them than was lately in use.
+// A fresh block comes as pages that the system fills with zeros when they are first touched, which costs about as long
+// as the arithmetic on them. Blocks are given back to the system when there is more of them than was lately in use.
 #include "api.h"
 
 #include <cstdlib>
 #include <mutex>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -51,6 +54,9 @@ class Pool {
     }
   }
 
+  void lock() { lock_.lock(); }
+  void unlock() { lock_.unlock(); }
+
   int64_t held() {
     std::lock_guard<std::mutex> guard(lock_);
     return in_use_ + kept_bytes_;
@@ -60,9 +66,9 @@ class Pool {
   static constexpr int64_t kWindow = 512;  // takes after which what was in use is forgotten, in the next window
 
   std::mutex lock_;
-  Block *used_ = nullptr, *kept_ = nullptr;       // the latest given first
+  Block *used_ = nullptr, *kept_ = nullptr;  // the latest given first
   int64_t in_use_ = 0, kept_bytes_ = 0;
-  int64_t takes_ = 0, now_ = 0, before_ = 0;      // the most in use in this window and the one before
+  int64_t takes_ = 0, now_ = 0, before_ = 0;  // the most in use in this window and the one before
 
   int64_t limit() const { return (now_ > before_ ? now_ : before_) / 4 * 5; }
 
@@ -110,6 +116,11 @@ class Pool {
 
 Pool &pool() {
   static Pool *const the_pool = new Pool;  // never destroyed: tensors may outlive everything else
+#if defined(__unix__) || defined(__APPLE__)
+  // A process that is forked while another thread is in here must not find the door locked for ever.
+  static const int registered = pthread_atfork([] { pool().lock(); }, [] { pool().unlock(); }, [] { pool().unlock(); });
+  (void)registered;
+#endif
   return *the_pool;
 }
 

@@ -145,8 +145,8 @@ INLINE void for_vector_groups(long vectors, const F &f) {
     f(first, vectors - first < kTileVectors ? vectors - first : kTileVectors);
 }
 
-// left [rows, steps words] times pack_columns' matrix, to sink(row, vector, sum). Before each product, `before` hears of
-// the rows and vectors that it is for.
+// left [rows, steps words] times pack_columns' matrix, to sink(row, vector, sum). Before each product, `before` hears
+// of the rows and vectors that it is for.
 template <class Product, class Sink, class Before>
 INLINE void multiply_rows(long rows, const float *left, long left_row, const float *packed, long steps, long vectors,
                           const Sink &sink, const Before &before) {

@@ -21,6 +21,8 @@ struct Cutter {
 };
 
 class Workspace {
+  static constexpr int64_t kLarge = 64 << 20;  // bytes that are not kept for a call which needs far less
+
  public:
   Workspace() = default;
   Workspace(const Workspace &) = delete;
@@ -31,7 +33,8 @@ class Workspace {
   bool hold(Arrays &arrays) {
     Cutter counter;
     arrays.cut(counter);
-    if (counter.used > capacity_) {
+    const bool far_too_large = capacity_ > kLarge && counter.used < capacity_ / 4;
+    if (counter.used > capacity_ || far_too_large) {
       free(memory_);
       capacity_ = (counter.used + 4095) / 4096 * 4096;
       memory_ = static_cast<char *>(aligned_alloc(4096, capacity_));
