@@ -112,7 +112,7 @@ def test_layers_must_fit_one_another():
 @each_kernel
 def test_tensors_without_memory_of_their_own_are_refused(kernel):
     step = built(kernel, [LSTM(3, 4)])
-    with pytest.raises(ShapeError, match="on cpu, got .* on meta"):
+    with pytest.raises(ShapeError, match=r"on cpu, got .* on meta"):
         step(torch.randn(1, 3, device="meta"))
     with torch.device("meta"):
         assert step(torch.randn(1, 3, device="cpu")).device.type == "cpu"

@@ -123,8 +123,8 @@ def _check_chain(layers: list[stack.Layer]) -> None:
         gives, takes = before.state.h, after.weights.weight_ih
         if (gives.shape[1], gives.dtype, gives.device) != (takes.shape[1], takes.dtype, takes.device):
             raise OptionError(
-                f"StatefulStep: expected a layer that takes {gives.shape[1]} features of {gives.dtype} on {gives.device} "
-                f"after one that gives them, got {takes.shape[1]} of {takes.dtype} on {takes.device}. "
+                f"StatefulStep: expected a layer that takes {gives.shape[1]} features of {gives.dtype} on "
+                f"{gives.device}, as the one before gives, got {takes.shape[1]} of {takes.dtype} on {takes.device}. "
                 "Pass the layers of one stack, in order."
             )
 
