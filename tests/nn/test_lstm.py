@@ -367,3 +367,16 @@ def test_to_torch_names_what_torch_has_not():
         to_torch(LSTM(I, H, cell=Cell(peephole=True, zoneout=0.1)))
     with pytest.raises(OptionError, match="got GRU"):
         from_torch(torch.nn.GRU(I, H))
+
+
+def test_masks_are_the_same_in_every_dtype_and_for_every_kernel():
+    cell = Cell(hidden_dropout=0.3, recurrent_dropout=0.3, zoneout=0.3)
+    drawn = []
+    for dtype, kernel in ((torch.float32, "auto"), (torch.float64, "auto"), (torch.bfloat16, "reference")):
+        torch.manual_seed(3)
+        with use_kernel(kernel):
+            drawn.append(LSTM(2, 5, cell=cell)._draw_masks(torch.zeros(7, 4, 2, dtype=dtype)))
+    for first, *others in zip(*drawn, strict=True):
+        for other in others:
+            assert torch.equal(other > 0, first > 0)
+            torch.testing.assert_close(other.float(), first, atol=0.01, rtol=0)

@@ -65,12 +65,19 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
 
 def dropout_mask(p: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zeros with probability ``p``, and ``1 / (1 - p)`` elsewhere, in the dtype and on the device of ``like``."""
+    """Zeros with probability ``p``, and ``1 / (1 - p)`` elsewhere, in the dtype and on the device of ``like``.
+
+    The same numbers give the same mask in every dtype and for every kernel, so that they can be compared.
+    """
     if torch.compiler.is_compiling() or like.device.type != "cpu":
         return like.new_empty(shape).bernoulli_(1 - p).div_(1 - p)
-    if fused.why_not(like) is None:
-        return fused.dropout(like.new_ones(shape), p)
-    return _cpu_mask(p, shape, like.dtype)
+    if not fused.draws():
+        return _cpu_mask(p, shape, like.dtype)
+    mask = fused.dropout(torch.ones(shape, device="cpu"), p)
+    if like.dtype == torch.float32:
+        return mask
+    dropped = fused.dropped_of(p)
+    return (mask > 0).to(like.dtype).mul_(_LEVELS / (_LEVELS - dropped))
 
 
 def _cpu_mask(p: float, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:

@@ -314,7 +314,7 @@ class LSTM(nn.Module):
             return dropout_mask(rate, shape, x) if rate else None
 
         def zoneout_of(rate: float, *shape: int) -> Tensor | None:
-            return (dropout_mask(rate, shape, x) > 0).to(x.dtype) if rate else None
+            return dropout_mask(rate, shape, x).clamp_(max=1.0) if rate else None
 
         return Masks(
             hidden=dropout_of(cell.hidden_dropout, *row, size),

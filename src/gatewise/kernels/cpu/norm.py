@@ -39,6 +39,11 @@ def why_not(x: Tensor, *parameters: Tensor) -> str | None:
     return None
 
 
+def draws() -> bool:
+    """Whether :func:`dropout` can draw a mask, whatever kernel is in force and will read it."""
+    return _library_why_not() is None and not looked_through()
+
+
 def batch_norm(
     x: Tensor,
     mask: Tensor | None,
