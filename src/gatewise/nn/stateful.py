@@ -35,7 +35,7 @@ class StatefulStep:
         - output ``[B, P or H]`` of the last layer, or ``[P or H]``
 
     Raises:
-        OptionError: a layer looks ahead, or an affine cannot be folded.
+        OptionError: a layer looks ahead or does not fit the one before, or an affine cannot be folded.
         ShapeError: the input has another shape or dtype.
 
     Example:

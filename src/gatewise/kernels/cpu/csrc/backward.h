@@ -365,26 +365,26 @@ class Backward {
   void step(long s) {
     const long t = time(s), alive = first_[s + 1] - first_[s];
     find_c_prev(t, alive);
-    const Here here{z,
-                    call_,
-                    w.unit,
-                    rows_.at,
-                    c_prev_,
-                    d,
-                    t,
-                    n_,
-                    c_prev_step_,
-                    first_[s],
-                    row_g_,
-                    call_.tape + z.tape_at(d, t, 0, 0),
-                    d_h_,
-                    d_h_kept_,
-                    d_c_,
-                    unit_,
-                    g_,
-                    mask_at(call_.mask_g, t, z.H),
-                    mask_at(call_.keep_h, t, z.P),
-                    mask_at(call_.keep_c, t, z.H)};
+    const Here here{.z = z,
+                    .call = call_,
+                    .unit = w.unit,
+                    .at = rows_.at,
+                    .c_prev = c_prev_,
+                    .d = d,
+                    .t = t,
+                    .n = n_,
+                    .c_prev_step = c_prev_step_,
+                    .first = first_[s],
+                    .row_g = row_g_,
+                    .tape = call_.tape + z.tape_at(d, t, 0, 0),
+                    .d_h = d_h_,
+                    .d_h_kept = d_h_kept_,
+                    .d_c = d_c_,
+                    .sums = unit_,
+                    .g = g_,
+                    .mask_g = mask_at(call_.mask_g, t, z.H),
+                    .keep_h = mask_at(call_.keep_h, t, z.P),
+                    .keep_c = mask_at(call_.keep_c, t, z.H)};
     if (z.project) project_back(here, alive);
     if (z.norm) {
       for (long b = 0; b < alive; ++b) normed_cell(here, b);

@@ -344,22 +344,22 @@ class Forward {
     const long t = time(s), alive = first_[s + 1] - first_[s];
     if (call_.resets != nullptr) cut_rows(t, alive);
     const float *h = h_[now_];
-    const Here here{z,
-                    call_,
-                    w,
-                    rows_.at,
-                    d,
-                    n_,
-                    row_h_,
-                    c_,
-                    kept_,
-                    h_[1 - now_],
-                    call_.save ? call_.tape + z.tape_at(d, t, 0, 0) : nullptr,
-                    past_caches_,
-                    output_at(t, 0),
-                    mask_at(call_.mask_g, t, z.H),
-                    mask_at(call_.keep_h, t, z.P),
-                    mask_at(call_.keep_c, t, z.H)};
+    const Here here{.z = z,
+                    .call = call_,
+                    .w = w,
+                    .at = rows_.at,
+                    .d = d,
+                    .n = n_,
+                    .row_h = row_h_,
+                    .c = c_,
+                    .kept = kept_,
+                    .h_next = h_[1 - now_],
+                    .tape = call_.save ? call_.tape + z.tape_at(d, t, 0, 0) : nullptr,
+                    .past_caches = past_caches_,
+                    .output = output_at(t, 0),
+                    .mask_g = mask_at(call_.mask_g, t, z.H),
+                    .keep_h = mask_at(call_.keep_h, t, z.P),
+                    .keep_c = mask_at(call_.keep_c, t, z.H)};
     const float *x = x_ + first_[s] * row_x_;
     const float *x_proj = first_project_ ? x_proj_ + first_[s] * z.blocks_h * kGates * L : nullptr;
     // Several blocks of units at once where there are few rows: what a cell does next waits for what it did before.
