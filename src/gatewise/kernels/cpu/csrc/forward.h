@@ -65,7 +65,7 @@ struct ForwardWeights {
 
 // Measured. W_ih x for all steps of a chunk at once pays for few rows, and for weights that the second cache does not
 // hold; to write past the caches, for a tape of which nothing would still be there when it is read.
-constexpr long kFewRows = 12, kNearBytes = 700000, kFarBytes = 8 << 20;
+constexpr long kFewRows = 12, kFarBytes = 8 << 20;
 
 // One direction over one group of rows.
 template <class Sizes>
@@ -78,8 +78,7 @@ class Forward {
   Forward(const gatewise_layer &call, const Sizes &sizes, const ForwardWeights<Sizes> &weights, long direction,
           const Rows &rows)
       : call_(call), z(sizes), w(weights), d(direction), rows_(rows), n_(rows.count) {
-    const long weight_bytes = kGates * z.H * (z.I + z.P) * long(sizeof(Element));
-    first_project_ = z.norm || (n_ < kFewRows && z.I > 4) || weight_bytes > kNearBytes;
+    first_project_ = z.norm || (n_ < kFewRows && z.I > 4) || z.weight_bytes() > kNearBytes;
     past_caches_ = z.tape_size() * long(sizeof(float)) > kFarBytes && uintptr_t(call_.tape) % 64 == 0;
   }
 

@@ -19,6 +19,7 @@ INLINE long padded(long floats) {
 
 // How the work is cut: by sizes alone, never by the number of threads, on which the results must not depend.
 constexpr long kGroupRows = 16;  // rows of a task, at most: two or three tiles, whose state stays in the nearest cache
+constexpr long kNearBytes = 700000;   // of a direction's weights, which the second cache still holds
 constexpr long kSumFloats = 8 << 20;  // of all groups' gradients of the weights, in each direction
 constexpr long kChunkRows = 384;      // rows times steps of a chunk: what they need stays in the second cache
 
@@ -46,7 +47,9 @@ struct Sizes {
         project(call.project),
         peephole(call.weights[0].weight_peephole != nullptr),
         planes(5 + zoneout_c + (norm ? 2 * kGates : 0)) {
-    groups = (B + kGroupRows - 1) / kGroupRows;
+    // Weights that come from afar in every step should serve more rows.
+    const long rows = weight_bytes() > kNearBytes ? 2 * kGroupRows : kGroupRows;
+    groups = (B + rows - 1) / rows;
     if (D == 1 && groups == 1 && B >= 4) groups = 2;        // one direction has work for two threads all the same
     const long most = kSumFloats / (kGates * H * (I + P));  // each has sums of its own
     if (groups > most && groups > 2) groups = most > 2 ? most : 2;
@@ -63,6 +66,8 @@ struct Sizes {
   long planes;         // of the tape: i f g o c*, then c if zoneout may have kept it, then r and x normalised
   long groups;         // of rows
   long chunk, chunks;  // steps that are computed while their memory stays in the cache
+
+  long weight_bytes() const { return kGates * H * (I + P) * long(sizeof(Element)); }
 
   // Where gate g stands in the parameters; -1: nowhere.
   long place(int gate) const { return gates == 4 || gate == I_GATE ? gate : gate == F_GATE ? -1 : gate - 1; }
