@@ -7,6 +7,9 @@ Layers work time-major, ``[T, B, ...]``; masks that users hold are ``[B, T]`` wi
 import torch
 from torch import Tensor
 
+# The numbers of the tokens that every vocabulary begins with: padding, an unknown token, beginning and end of a text.
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+
 
 def mask_of_lengths(lengths: Tensor, steps: int) -> Tensor:
     """True where a row is alive: ``[B]`` integers to ``[B, T]`` bool.

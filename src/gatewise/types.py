@@ -29,20 +29,48 @@ class State(NamedTuple):
 class Example(NamedTuple):
     """One encoded sequence and what should come out of it, ready for a batch.
 
-    ``input`` is ``[T, I]`` float32; ``target`` a class number, a vector ``[K]``, values per step ``[T, K]``, or None.
+    Attributes:
+        input: ``[T, I]`` float32, token numbers ``[T]`` int64, or a NamedTuple of arrays that all begin with ``T``.
+        target: a class number, a vector ``[K]``, values per step ``[T, K]``, numbers per step ``[T]`` or of a sequence
+            of its own ``[S]``, or None.
+        follows: it carries on where the example before it ended: a stretch of a longer sequence.
     """
 
-    input: np.ndarray
+    input: Any
     target: Any = None
+    follows: bool = False
+
+    @property
+    def steps(self) -> int:
+        """``T``."""
+        return len(self.input if isinstance(self.input, np.ndarray) else self.input[0])
+
+
+class Words(NamedTuple):
+    """The words of a text and how they are spelt, by numbers: ``words [T]`` or ``[B, T]``, ``characters [T, C]`` or
+    ``[B, T, C]``, zero beyond each word's last character. Arrays in an example, tensors in a batch.
+    """
+
+    words: Any
+    characters: Any
+
+
+class Pair(NamedTuple):
+    """What a decoder is given: the tokens of the source ``[B, T]``, and of the answer shifted by one, beginning with
+    ``BOS``, ``[B, S]``; None where there is no answer yet.
+    """
+
+    source: Any
+    shifted: Any = None
 
 
 class Batch(NamedTuple):
     """Several examples, padded.
 
     Attributes:
-        inputs: ``[B, T, I]``; a task with several inputs uses a NamedTuple of tensors.
+        inputs: ``[B, T, I]``, or token numbers ``[B, T]``; a task with several inputs uses a NamedTuple of tensors.
         lengths: ``[B]`` int64, real steps of each row. Padding may hold anything.
-        targets: ``[B]``, ``[B, K]`` or ``[B, T, K]``; None when only predictions are wanted.
+        targets: ``[B]``, ``[B, K]``, ``[B, T]``, ``[B, T, K]`` or ``[B, S]``; None when only predictions are wanted.
         target_lengths: None for one target a row, ``lengths`` itself for one a step, else its own.
         continues: ``[B]`` bool, rows that carry on the state of the batch before; None for none of them.
     """
@@ -68,16 +96,22 @@ class Outputs(NamedTuple):
     """What a model returns.
 
     Attributes:
-        scores: ``[B, K]``, or ``[B, T, K]`` for an answer per step; before any softmax.
+        scores: ``[B, K]``, or ``[B, T, K]`` for an answer per step; before any softmax. Of a conditional random field
+            ``[B, T, K, K]``: from the tag before to the tag at each step, transitions added.
         lengths: ``[B]``, valid steps of per-step scores.
         state: the recurrent state after the last step, to carry on from; None where a model has none.
         encoded: ``[B, T, D*H]``, what a decoder attends to; None where nobody asks.
+        attention: shares that the answer gives to the steps of the input: ``[B, T]``, or ``[B, S, T]`` for an answer
+            of ``S`` steps; zero in the padding. None where the model does not attend.
+        penalty: what the model itself adds to the mean loss in training (activation regularisation); else None.
     """
 
     scores: Tensor
     lengths: Tensor
     state: Any = None
     encoded: Tensor | None = None
+    attention: Tensor | None = None
+    penalty: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +126,18 @@ class Loss:
 
 
 class Prediction(NamedTuple):
-    """An answer: ``value`` is a label, a number or a list of numbers.
+    """An answer.
 
-    ``probabilities`` is one float a class, in the order of the adapter's labels; None where there are none.
+    Attributes:
+        value: a label, a number, a list of either, or a text.
+        probabilities: one float a class, in the order of the adapter's labels; None where there are none.
+        attention: which share of it comes from each step of the input ``[T]``, or one such row for each of its own
+            steps ``[S][T]``; None where the model does not attend.
     """
 
     value: Any
     probabilities: Sequence[float] | None = None
+    attention: Any = None
 
 
 @dataclass(frozen=True)
