@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewise.data import Labels, Scaler, SequenceAdapter, SequenceData, Values, adapter_from_json
+from gatewise.data import Labels, Scaler, SequenceAdapter, SequenceData, Values, adapter_from_json, adapter_to_json
 from gatewise.errors import DataError, OptionError
 
 
@@ -109,7 +109,7 @@ def test_json_round_trip(classes, threshold, columns):
     scaler = Scaler(names, mean, std, "none", "indicator", 12)
     for targets in (Labels(tuple(classes), threshold, (1,) * len(classes)), Values(names, mean, std)):
         adapter = SequenceAdapter(scaler, targets)
-        assert adapter_from_json(adapter.to_json()) == adapter
+        assert adapter_from_json(adapter_to_json(adapter)) == adapter
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_json_round_trip(classes, threshold, columns):
 )
 def test_damaged_adapter(change, message):
     data = data_of(["b", "a"])
-    content = json.loads(SequenceAdapter(Scaler.fit(data), Labels.fit(data)).to_json())
+    content = json.loads(adapter_to_json(SequenceAdapter(Scaler.fit(data), Labels.fit(data))))
     change(content)
     with pytest.raises(DataError, match=r"runs/x/adapter\.json: " + ".*" + message) as caught:
         adapter_from_json(json.dumps(content), source="runs/x/adapter.json")
@@ -147,7 +147,7 @@ def test_damaged_adapter(change, message):
 
 def test_damaged_values():
     data = data_of([1.0, 3.0])
-    content = json.loads(SequenceAdapter(Scaler.fit(data), Values.fit(data)).to_json())
+    content = json.loads(adapter_to_json(SequenceAdapter(Scaler.fit(data), Values.fit(data))))
     for change in ({"std": [1.0, 1.0]}, {"std": [-1.0]}, {"per_step": 1}):
         damaged = {**content, "targets": {**content["targets"], **change}}
         with pytest.raises(DataError, match="damaged"):

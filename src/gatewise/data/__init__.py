@@ -1,20 +1,22 @@
-"""Numeric sequences: readers, the fitted scaling and labels, splits and batches.
+"""Sequences and texts: readers, the fitted scaling, vocabularies and labels, splits and batches.
 
-Files and Python objects become `SequenceData` (`read`, `from_python`); a `SequenceAdapter` fitted on the training part
-(`split`) turns it into examples; `epoch_order` says which of them share a batch.
+Files and Python objects become `SequenceData` (`read`, `from_python`) or `TextData` (`text_files`, `conll`, `pairs`).
+An `Adapter` fitted on the training part (`split`) turns them into examples; `epoch_order` says which share a batch.
 """
 
-from gatewise.data.adapter import SequenceAdapter, adapter_from_json
+from gatewise.data.adapter import Adapter, adapter_from_json, adapter_to_json
 from gatewise.data.arrays import from_python
 from gatewise.data.batching import epoch_order, evaluation_order, in_file_order, padding_share, shard
 from gatewise.data.dataset import ReadOptions, SequenceData
 from gatewise.data.describe import Description, describe
 from gatewise.data.read import read
 from gatewise.data.scaling import Scaler
+from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.data.split import folds, split, split_notes
 from gatewise.data.targets import Labels, Values
 
 __all__ = [
+    "Adapter",
     "Description",
     "Labels",
     "ReadOptions",
@@ -23,6 +25,7 @@ __all__ = [
     "SequenceData",
     "Values",
     "adapter_from_json",
+    "adapter_to_json",
     "describe",
     "epoch_order",
     "evaluation_order",

@@ -44,6 +44,29 @@ def epoch_order(
     return [batches[i] for i in rng.permutation(count)]
 
 
+def carried_order(count: int, rows: int) -> list[np.ndarray]:
+    """Batches of examples that follow one another, such as the stretches of a long text: each row reads on.
+
+    The examples are cut into ``rows`` equal runs, read side by side: row r of batch k is example ``r * K + k``. So the
+    state that a row has after one batch is where it starts in the next.
+
+    Args:
+        count: examples, in the order in which they follow one another.
+        rows: runs side by side, the size of a batch.
+
+    Returns:
+        Positions of each batch, int64; together every example once. In the last batches rows may be missing at the end.
+
+    >>> [batch.tolist() for batch in carried_order(7, 3)]
+    [[0, 3, 6], [1, 4], [2, 5]]
+    """
+    if rows < 1:
+        raise OptionError(f"batch_size: expected at least 1, got {rows}. 32 is a good start.")
+    run = math.ceil(count / rows)
+    batches = [np.arange(start, count, run, dtype=np.int64) for start in range(run)]
+    return [batch for batch in batches if len(batch)]
+
+
 def evaluation_order(lengths: Sequence[int] | np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Batches of all sequences, the longest first: least padding, and what does not fit in memory fails at once.
 

@@ -5,14 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from gatewise.data.dataset import SequenceData
+from gatewise.data.text import Data
 from gatewise.errors import DataError, OptionError, did_you_mean
 
 BY = ("stratified", "group", "time", "random")
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def split(data: SequenceData, *, fraction: float = 0.2, by: str | None = None, seed: int = 0) -> Split:
+def split(data: Data, *, fraction: float = 0.2, by: str | None = None, seed: int = 0) -> Split:
     """Sets a fraction of the sequences aside for validation.
 
     Args:
@@ -52,7 +52,7 @@ def split(data: SequenceData, *, fraction: float = 0.2, by: str | None = None, s
     return _sides(len(data), valid)
 
 
-def folds(data: SequenceData, k: int = 5, *, by: str | None = None, seed: int = 0) -> list[Split]:
+def folds(data: Data, k: int = 5, *, by: str | None = None, seed: int = 0) -> list[Split]:
     """``k`` splits for cross-validation; every sequence is judged exactly once.
 
     ``"time"`` never learns from the future: the file is cut into k + 1 stretches, fold i learns from the first i + 1
@@ -94,7 +94,7 @@ def folds(data: SequenceData, k: int = 5, *, by: str | None = None, seed: int = 
     return [_sides(len(data), np.flatnonzero(fold_of == fold)) for fold in range(k)]
 
 
-def split_notes(data: SequenceData, train: np.ndarray, valid: np.ndarray) -> list[str]:
+def split_notes(data: Data, train: np.ndarray, valid: np.ndarray) -> list[str]:
     """What a user should know of a split: classes that one side lacks. Empty for numbers."""
     if not _has_labels(data):
         return []
@@ -111,7 +111,7 @@ def split_notes(data: SequenceData, train: np.ndarray, valid: np.ndarray) -> lis
     return notes
 
 
-def _way(data: SequenceData, by: str | None) -> str:
+def _way(data: Data, by: str | None) -> str:
     if by is None:
         return "stratified" if _has_labels(data) else "random"
     if by not in BY:
@@ -119,17 +119,18 @@ def _way(data: SequenceData, by: str | None) -> str:
     return by
 
 
-def _has_labels(data: SequenceData) -> bool:
+def _has_labels(data: Data) -> bool:
     return data.targets is not None and len(data) > 0 and isinstance(data.targets[0], str)
 
 
-def _labels(data: SequenceData) -> Sequence[str]:
+def _labels(data: Data) -> Sequence[str]:
     if data.targets is None or not _has_labels(data):
         raise DataError(f"{data.source}: expected class labels to stratify by, got none. Split at random.")
-    return data.targets
+    labels: Sequence[str] = data.targets
+    return labels
 
 
-def _groups(data: SequenceData, needed: int) -> np.ndarray:
+def _groups(data: Data, needed: int) -> np.ndarray:
     """``[N]`` int64: the number of each sequence's group."""
     if data.groups is None:
         raise DataError(f"{data.source}: expected groups to split by, got none. Name the group column.")
@@ -170,7 +171,7 @@ def _split_classes(classes: np.ndarray, fraction: float, rng: np.random.Generato
     return np.concatenate(chosen)
 
 
-def _class_counts(data: SequenceData, groups: np.ndarray) -> np.ndarray:
+def _class_counts(data: Data, groups: np.ndarray) -> np.ndarray:
     """``[groups, K]``: sequences of each class in each group; K is 1 without labels."""
     classes = _codes(_labels(data)) if _has_labels(data) else np.zeros(len(data), dtype=np.int64)
     counts = np.zeros((groups.max() + 1, classes.max() + 1))
@@ -178,7 +179,7 @@ def _class_counts(data: SequenceData, groups: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _split_groups(data: SequenceData, fraction: float, rng: np.random.Generator) -> np.ndarray:
+def _split_groups(data: Data, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """Takes groups, in random order, as long as that brings the class counts nearer to their share."""
     groups = _groups(data, 2)
     counts = _class_counts(data, groups)
@@ -195,7 +196,7 @@ def _split_groups(data: SequenceData, fraction: float, rng: np.random.Generator)
     return np.flatnonzero(np.isin(groups, chosen))
 
 
-def _deal_groups(data: SequenceData, k: int, rng: np.random.Generator) -> np.ndarray:
+def _deal_groups(data: Data, k: int, rng: np.random.Generator) -> np.ndarray:
     """The fold of each sequence: large groups first, each to the fold that it leaves most even."""
     groups = _groups(data, k)
     counts = _class_counts(data, groups)

@@ -10,6 +10,7 @@ import numpy as np
 
 from gatewise.data.dataset import SequenceData
 from gatewise.data.scaling import check_moments, mean_and_std
+from gatewise.data.text import Data
 from gatewise.errors import DataError, OptionError, did_you_mean
 
 
@@ -52,7 +53,7 @@ class Labels:
         return {label: number for number, label in enumerate(self.classes)}
 
     @classmethod
-    def fit(cls, data: SequenceData) -> "Labels":
+    def fit(cls, data: Data) -> "Labels":
         """Declared classes in the file's own order, else those that occur: numbers by value, text by alphabet.
 
         Args:
@@ -188,11 +189,12 @@ class Values:
         return decoded
 
 
-def _targets(data: SequenceData) -> Sequence[Any]:
+def _targets(data: Data) -> Sequence[Any]:
     if data.targets is None or not len(data):
         got = "none" if len(data) else "no sequence at all"
         raise DataError(f"{data.source}: expected a target for each sequence, got {got}. Name the target column.")
-    return data.targets
+    targets: Sequence[Any] = data.targets
+    return targets
 
 
 def _numbers(target: Any, per_step: bool, where: str) -> np.ndarray:
