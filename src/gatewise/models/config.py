@@ -1,8 +1,9 @@
 """`ModelConfig`: which recipe, with which sizes."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -18,8 +19,11 @@ class ModelConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  read by pydantic where settings are checked
 
-    recipe: Literal["lstm", "bilstm", "lstm-fcn"] = "lstm"
-    """Which model: lstm (small and fast), bilstm (three layers, batch norm), lstm-fcn (convolutions beside it)."""
+    recipe: Literal[
+        "lstm", "bilstm", "lstm-fcn", "text-lstm", "tagger", "lstm-lm", "awd-lstm", "seq2seq", "pointer"
+    ] = "lstm"
+    """Which model. Numbers: lstm (small and fast), bilstm (three layers, batch norm), lstm-fcn (convolutions beside
+    it). Texts: text-lstm, tagger, lstm-lm and awd-lstm (language models), seq2seq and pointer (with copying)."""
     encoder: Literal["lstm", "gru", "rnn"] | None = None
     """The recurrent layer; gru and rnn are torch's, to compare with."""
     hidden_sizes: tuple[int, ...] | None = None
@@ -30,6 +34,10 @@ class ModelConfig:
     """From one vector a step to one a sequence."""
     dropout: float | None = None
     """Share of values zeroed in training; where, the recipe says."""
+    variational_dropout: float | None = None
+    """Share zeroed between layers, the same at every step of a sequence."""
+    weight_drop: float | None = None
+    """Share of the recurrent weights zeroed in a training step."""
     batch_norm: bool | None = None
     """Normalise between layers."""
     stem_channels: tuple[int, ...] | None = None
@@ -44,10 +52,44 @@ class ModelConfig:
     """Features of each convolution."""
     conv_kernel_sizes: tuple[int, ...] | None = None
     """Steps that each convolution sees; odd numbers."""
+    embedding_size: int | None = None
+    """Features of a token."""
+    embedding_dropout: float | None = None
+    """Share of the vocabulary that is dropped whole in a training step."""
+    input_dropout: float | None = None
+    """Share of the features of a text's tokens that is zeroed, the same at every step."""
+    character_size: int | None = None
+    """Tagging: features of a character; 0 for words without their spelling."""
+    character_hidden_size: int | None = None
+    """Tagging: units per direction that read a word's characters."""
+    crf: bool | None = None
+    """Tagging: a conditional random field, which scores the tags of a sentence together."""
+    tied: bool | None = None
+    """The weights of the scores are those of the embeddings."""
+    activation_regularization: float | None = None
+    """Language models: weight of the mean square of the outputs in the loss."""
+    temporal_regularization: float | None = None
+    """Language models: weight of the mean square of their changes from step to step."""
+    decoder_size: int | None = None
+    """Units of the decoder."""
+    attention: Literal["additive", "multiplicative"] | None = None
+    """How the decoder scores the steps of the source: Bahdanau's way or Luong's."""
+    input_feeding: bool | None = None
+    """What was attended to at a step is an input of the next one."""
+    copy: bool | None = None
+    """Answer with tokens of the source too (pointer-generator); needs data.text.shared."""
+    sampling_decay: float | None = None
+    """Scheduled sampling: after so many steps the decoder mostly reads its own answers; 0 for never."""
+    beam_size: int | None = None
+    """Answers that the search follows side by side."""
+    length_penalty: float | None = None
+    """Above 0 the search prefers longer answers."""
+    max_answer: int | None = None
+    """Most tokens of an answer."""
     kernel: str | None = None
     """Implementation of the LSTM; `gatewise kernels` lists them."""
     augment: Augment = field(default_factory=Augment)
-    """Changes to the inputs in training."""
+    """Changes to the inputs in training; numbers only."""
     cell: Cell = field(default_factory=Cell)
     """Which LSTM equations."""
 
@@ -58,19 +100,21 @@ def resolve(config: ModelConfig) -> ModelConfig:
     Raises:
         ConfigError: an option is set that the recipe does not have.
     """
-    offered = inspect.signature(RECIPES[config.recipe]).parameters
+    offered = _options(config.recipe)
     problems = []
     defaults = {}
     for option in fields(config):
         value = getattr(config, option.name)
-        if option.name in ("recipe", "augment", "cell"):
+        if option.name == "recipe":
             continue
-        if option.name not in offered:
+        if option.name in ("augment", "cell"):
+            if option.name not in offered and value not in (Augment(), Cell()):
+                problems.append(f'model.{option.name}: recipe "{config.recipe}" has no such option.')
+        elif option.name not in offered:
             if value is not None:
-                names = [name for name in offered if name not in ("input_size", "num_classes")]
                 problems.append(
                     f'model.{option.name}: recipe "{config.recipe}" has no such option. '
-                    f"{did_you_mean(option.name, names)}"
+                    f"{did_you_mean(option.name, list(offered))}"
                 )
         elif value is None:
             defaults[option.name] = offered[option.name].default
@@ -79,16 +123,34 @@ def resolve(config: ModelConfig) -> ModelConfig:
     return replace(config, **defaults)
 
 
-def build(config: ModelConfig, input_size: int, num_classes: int) -> nn.Module:
-    """The model of a configuration, from ``[B, T, input_size]`` to scores.
+def build(config: ModelConfig, sizes: Mapping[str, Any]) -> nn.Module:
+    """The model of a configuration.
+
+    Args:
+        config: recipe and options.
+        sizes: what the data decide, by the names of the recipe's first parameters.
 
     Raises:
-        ConfigError: an option is set that the recipe does not have.
+        ConfigError: an option is set that the recipe does not have, or the recipe is for other data.
     """
     config = resolve(config)
-    options = {
-        option.name: getattr(config, option.name)
-        for option in fields(config)
-        if option.name != "recipe" and getattr(config, option.name) is not None
-    }
-    return RECIPES[config.recipe](input_size, num_classes, **options)
+    if _sizes(config.recipe) != sizes.keys():
+        fitting = [name for name in RECIPES if _sizes(name) == sizes.keys()]
+        raise ConfigError(
+            f'model.recipe: expected {" or ".join(fitting)} for these data, got "{config.recipe}". Choose another.'
+        )
+    offered = _options(config.recipe)
+    options = {name: getattr(config, name) for name in offered if getattr(config, name) is not None}
+    return RECIPES[config.recipe](**sizes, **options)
+
+
+def _options(recipe: str) -> dict[str, inspect.Parameter]:
+    """The keyword parameters of a recipe."""
+    parameters = inspect.signature(RECIPES[recipe]).parameters
+    return {name: one for name, one in parameters.items() if one.default is not inspect.Parameter.empty}
+
+
+def _sizes(recipe: str) -> set[str]:
+    """The parameters of a recipe that have no default: what only the data can tell."""
+    parameters = inspect.signature(RECIPES[recipe]).parameters
+    return {name for name, one in parameters.items() if one.default is inspect.Parameter.empty}

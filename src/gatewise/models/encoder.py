@@ -40,6 +40,8 @@ class Encoder(nn.Module):
         bidirectional: each layer also reads the sequence backwards.
         batch_norm: normalise after each layer but the last.
         dropout: probability of zeroing a value after each layer but the last.
+        variational_dropout: as ``dropout``, which it replaces, with one mask a sequence, the same at every step.
+        weight_drop: share of the recurrent weights zeroed in training; only for ``kind="lstm"``.
         cell: which LSTM equations; only for ``kind="lstm"``.
         kernel: implementation of the LSTM; only for ``kind="lstm"``.
 
@@ -48,7 +50,11 @@ class Encoder(nn.Module):
         - returns :class:`Encoded`
 
     Raises:
-        OptionError: ``kind`` does not exist, or a cell is asked for that is no LSTM.
+        OptionError: ``kind`` does not exist, something of an LSTM is asked of another, or ``variational_dropout``
+            meets ``dropout`` or ``batch_norm``.
+
+    References:
+        Gal & Ghahramani 2016 (one mask a sequence); Merity, Keskar & Socher 2018 (dropped recurrent weights).
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class Encoder(nn.Module):
         bidirectional: bool = True,
         batch_norm: bool = False,
         dropout: float = 0.0,
+        variational_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         cell: Cell | None = None,
         kernel: str = "auto",
     ) -> None:
@@ -68,10 +76,11 @@ class Encoder(nn.Module):
             raise OptionError(
                 f"hidden_sizes: expected one number from 1 to {LARGEST} a layer, got {hidden_sizes}. Try 64, 64."
             )
-        if kind != "lstm" and (cell not in (None, Cell()) or kernel != "auto"):
+        _check_options_of_lstm(kind, cell, kernel, weight_drop)
+        if variational_dropout and (batch_norm or dropout):
             raise OptionError(
-                f'encoder: expected no cell and no kernel for "{kind}", got {cell} and "{kernel}". '
-                'Both belong to encoder "lstm".'
+                f"encoder: expected variational_dropout without batch_norm and dropout, got {variational_dropout}, "
+                f"{batch_norm} and {dropout}. Choose one of them for between the layers."
             )
         directions = 2 if bidirectional else 1
         self.output_size = directions * hidden_sizes[-1]
@@ -79,12 +88,15 @@ class Encoder(nn.Module):
         self.between = nn.ModuleList()
         size = input_size
         for depth, hidden_size in enumerate(hidden_sizes):
-            self.layers.append(_layer(kind, size, hidden_size, bidirectional, cell or Cell(), kernel))
+            self.layers.append(_layer(kind, size, hidden_size, bidirectional, cell or Cell(), kernel, weight_drop))
             size = directions * hidden_size
-            if depth < len(hidden_sizes) - 1:
-                self.between.append(
-                    SequenceBatchNorm(size, dropout=dropout) if batch_norm else SequenceDropout(dropout)
-                )
+            if depth == len(hidden_sizes) - 1:
+                break
+            if batch_norm:
+                self.between.append(SequenceBatchNorm(size, dropout=dropout))
+            else:
+                locked = variational_dropout > 0
+                self.between.append(SequenceDropout(variational_dropout if locked else dropout, locked=locked))
         initialize(self)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: tuple[Any, ...] | None = None) -> Encoded:
@@ -139,9 +151,33 @@ def folds(norm: SequenceBatchNorm, lstm: LSTM, x: Tensor) -> bool:
     return x.shape[0] * x.shape[1] >= 2 * rows_of_weights
 
 
-def _layer(kind: str, input_size: int, hidden_size: int, bidirectional: bool, cell: Cell, kernel: str) -> nn.Module:
+def _check_options_of_lstm(kind: str, cell: Cell | None, kernel: str, weight_drop: float) -> None:
     if kind == "lstm":
-        return LSTM(input_size, hidden_size, batch_first=True, bidirectional=bidirectional, cell=cell, kernel=kernel)
+        return
+    if cell not in (None, Cell()) or kernel != "auto":
+        raise OptionError(
+            f'encoder: expected no cell and no kernel for "{kind}", got {cell} and "{kernel}". '
+            'Both belong to encoder "lstm".'
+        )
+    if weight_drop:
+        raise OptionError(
+            f'encoder: expected no weight_drop for "{kind}", got {weight_drop}. It belongs to encoder "lstm".'
+        )
+
+
+def _layer(
+    kind: str, input_size: int, hidden_size: int, bidirectional: bool, cell: Cell, kernel: str, weight_drop: float
+) -> nn.Module:
+    if kind == "lstm":
+        return LSTM(
+            input_size,
+            hidden_size,
+            batch_first=True,
+            bidirectional=bidirectional,
+            cell=cell,
+            kernel=kernel,
+            weight_drop=weight_drop,
+        )
     if kind == "gru":
         return RaggedRecurrent(nn.GRU(input_size, hidden_size, batch_first=True, bidirectional=bidirectional))
     if kind == "rnn":

@@ -12,7 +12,11 @@ from torch import nn
 from gatewise.cell import Cell
 from gatewise.errors import OptionError
 from gatewise.models.encoder import Encoder
+from gatewise.models.language_model import awd_lstm, lstm_lm
+from gatewise.models.seq2seq import pointer, seq2seq
 from gatewise.models.sequence_model import ConvolutionBeside, SequenceModel
+from gatewise.models.tagger import tagger
+from gatewise.models.text_classifier import text_lstm
 from gatewise.nn.attention import make_pool
 from gatewise.nn.augmentation import Augment
 from gatewise.nn.convolution import ConvolutionBlock
@@ -206,4 +210,14 @@ def _convolutions(
     ]
 
 
-RECIPES: dict[str, Callable[..., nn.Module]] = {"lstm": lstm, "bilstm": bilstm, "lstm-fcn": lstm_fcn}
+RECIPES: dict[str, Callable[..., nn.Module]] = {
+    "lstm": lstm,
+    "bilstm": bilstm,
+    "lstm-fcn": lstm_fcn,
+    "text-lstm": text_lstm,
+    "tagger": tagger,
+    "lstm-lm": lstm_lm,
+    "awd-lstm": awd_lstm,
+    "seq2seq": seq2seq,
+    "pointer": pointer,
+}

@@ -46,6 +46,8 @@ class LSTM(nn.Module):
         dtype: of the parameters.
         cell: which equations. Default: the plain LSTM.
         kernel: ``"auto"`` or a name from :func:`gatewise.kernels.explain`. A named kernel that cannot serve raises.
+        weight_drop: share of the recurrent weights ``weight_hh`` that is zeroed in training, the others scaled so that
+            the mean stays; one mask a call, the same for every row and step (DropConnect). Any kernel serves it.
 
     Shape:
         - input: ``[B, T, I]`` if ``batch_first``, else ``[T, B, I]``; unbatched ``[T, I]``; or a PackedSequence. The
@@ -72,7 +74,8 @@ class LSTM(nn.Module):
 
     References:
         Hochreiter & Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber & Cummins 2000, Learning to forget;
-        Graves & Schmidhuber 2005 (bidirectional); Sak, Senior & Beaufays 2014 (projection); each variant on ``Cell``.
+        Graves & Schmidhuber 2005 (bidirectional); Sak, Senior & Beaufays 2014 (projection); Wan et al. 2013 and
+        Merity, Keskar & Socher 2018 (``weight_drop``); each variant on ``Cell``.
     """
 
     def __init__(
@@ -90,12 +93,15 @@ class LSTM(nn.Module):
         *,
         cell: Cell = PLAIN,
         kernel: str = "auto",
+        weight_drop: float = 0.0,
     ) -> None:
         super().__init__()
         _check_options(input_size, hidden_size, num_layers, dropout=dropout, proj_size=proj_size, cell=cell)
+        _check_weight_drop(weight_drop)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.weight_drop = float(weight_drop)
         self.cell = cell
         self.kernel = check_name(kernel)
         self._cell_in_eval = cell.without_dropout()
@@ -265,9 +271,10 @@ class LSTM(nn.Module):
     ) -> tuple[Tensor, State]:
         cell = self.cell if self.training else self._cell_in_eval
         directions, last = self.num_directions, []
+        drop = self.weight_drop if self.training else 0.0
         for layer, names in enumerate(self._names):
             fold = affine if layer == 0 else None
-            weights = tuple([self._weights(of_direction, cast, fold) for of_direction in names])
+            weights = tuple([self._weights(of_direction, cast, fold, drop) for of_direction in names])
             first = layer * directions
             state = None if hx is None else State(*(part[first : first + directions] for part in hx))
             if layer > 0 and self.dropout and self.training:
@@ -282,11 +289,17 @@ class LSTM(nn.Module):
         return x, State(torch.cat(h_n), torch.cat(c_n))
 
     def _weights(
-        self, names: list[str | None], cast: torch.dtype | None, affine: tuple[Tensor, Tensor] | None
+        self,
+        names: list[str | None],
+        cast: torch.dtype | None,
+        affine: tuple[Tensor, Tensor] | None,
+        drop: float = 0.0,
     ) -> Weights:
         found: Any = [None if name is None else getattr(self, name) for name in names]
         if affine is not None:
             found = after_affine(Weights(*found), *affine)
+        if drop:
+            found = _without_some(Weights(*found), drop)  # before the cast: 16 bits would round the scale
         return Weights(*(found if cast is None else [w if w is None else w.to(cast) for w in found]))
 
     def _request(self, inputs: Inputs) -> Request:
@@ -368,7 +381,7 @@ class LSTM(nn.Module):
         shown = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {
             "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
-            "cell": PLAIN, "kernel": "auto",
+            "cell": PLAIN, "kernel": "auto", "weight_drop": 0.0,
         }  # fmt: skip
         shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(shown)
@@ -380,6 +393,12 @@ def after_affine(weights: Weights, scale: Tensor, shift: Tensor) -> Weights:
     assert bias_ih is not None
     shifted = torch.addmv(bias_ih.to(shift.dtype), weight_ih.to(shift.dtype), shift)
     return weights._replace(weight_ih=(weight_ih * scale).to(weight_ih.dtype), bias_ih=shifted.to(bias_ih.dtype))
+
+
+def _without_some(weights: Weights, share: float) -> Weights:
+    """Each recurrent weight zero with probability ``share``, else scaled by ``1 / (1 - share)``."""
+    weight_hh = weights.weight_hh
+    return weights._replace(weight_hh=weight_hh * dropout_mask(share, tuple(weight_hh.shape), weight_hh))
 
 
 def _check_ragged(x: Tensor, lengths: Tensor | None, resets: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -425,6 +444,12 @@ def _check_options(
         warnings.warn(f"LSTM: dropout={dropout} acts between layers, and there is only one.", stacklevel=3)
     if not isinstance(cell, Cell):
         raise OptionError(f"LSTM: expected cell to be a gatewise.Cell, got {cell!r}. For example Cell(peephole=True).")
+
+
+def _check_weight_drop(share: float) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        raise OptionError(f"LSTM: expected weight_drop in [0, 1), got {share!r}. It is the share of recurrent weights "
+                          "that is zeroed in training.")  # fmt: skip
 
 
 def _cudnn_can_flatten(weights: list[Tensor]) -> bool:
