@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gatewise.sequences import mask_of_lengths
 from gatewise.types import Loss
 
 
@@ -21,6 +22,24 @@ def cross_entropy(scores: Tensor, targets: Tensor, *, weights: Tensor | None = N
     """
     total = F.cross_entropy(_wide(scores), targets, weight=weights, reduction="sum", label_smoothing=smoothing)
     return Loss(total, len(targets) if weights is None else weights[targets].sum())
+
+
+def token_cross_entropy(scores: Tensor, targets: Tensor, lengths: Tensor, *, smoothing: float = 0.0) -> Loss:
+    """Cross-entropy of an answer a step.
+
+    Args:
+        scores: ``[B, T, K]``, before the softmax.
+        targets: ``[B, T]`` class numbers; beyond a row's length they may be anything.
+        lengths: ``[B]``, real steps of each row.
+        smoothing: share of the target spread over all classes.
+
+    Returns:
+        The loss summed over the real steps.
+    """
+    if bool((lengths == scores.shape[1]).all()):
+        return cross_entropy(scores.flatten(0, 1), targets.flatten(), smoothing=smoothing)
+    mask = mask_of_lengths(lengths, scores.shape[1])
+    return cross_entropy(scores[mask], targets[mask], smoothing=smoothing)
 
 
 def squared_error(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:

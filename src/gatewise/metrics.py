@@ -62,3 +62,66 @@ def r2(predictions: np.ndarray, references: np.ndarray) -> float:
     if not np.all(spread > rounding):
         return float("nan")
     return float(np.mean(1 - residual / spread))
+
+
+def bio_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+    """The spans that tags in the BIO scheme mark: first word, word after the last, type.
+
+    ``B-X`` begins a span; so does ``I-X`` where no span of type X is open, as in CoNLL's evaluation (conlleval). Any
+    other tag is outside.
+
+    >>> bio_spans(["B-LOC", "I-LOC", "O", "I-PER", "B-PER"])
+    [(0, 2, 'LOC'), (3, 4, 'PER'), (4, 5, 'PER')]
+    """
+    spans: list[tuple[int, int, str]] = []
+    for t, tag in enumerate(tags):
+        prefix, _, kind = tag.partition("-")
+        follows = bool(spans) and spans[-1][1:] == (t, kind)
+        if prefix == "I" and follows:
+            spans[-1] = (spans[-1][0], t + 1, kind)
+        elif prefix in ("B", "I"):
+            spans.append((t, t + 1, kind))
+    return spans
+
+
+def span_f1(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
+    """F1 over the spans of all texts together (micro F1): a span is right if its words and its type are.
+
+    Of tags in the BIO scheme, one a word; 0 where no span is right, also where there is none at all (Tjong Kim Sang &
+    De Meulder 2003).
+    """
+    right = predicted = actual = 0
+    for guess, truth in zip(predictions, references, strict=True):
+        guessed, true = set(bio_spans(guess)), set(bio_spans(truth))
+        right, predicted, actual = right + len(guessed & true), predicted + len(guessed), actual + len(true)
+    return 2 * right / (predicted + actual) if right else 0.0
+
+
+def bleu(predictions: Sequence[str], references: Sequence[str], *, tokenised: bool) -> float:
+    """BLEU of a whole set of texts, 0 to 100, by sacrebleu (Papineni et al. 2002; Post 2018).
+
+    Args:
+        predictions: texts.
+        references: one text each.
+        tokenised: words and punctuation already stand apart, and spaces say what a word is; else sacrebleu's own
+            tokenisation ("13a") does.
+    """
+    import sacrebleu
+
+    tokenize = "none" if tokenised else "13a"
+    return float(sacrebleu.corpus_bleu(list(predictions), [list(references)], tokenize=tokenize, force=True).score)
+
+
+def rouge(predictions: Sequence[str], references: Sequence[str], name: str) -> float:
+    """ROUGE F1, mean over texts, 0 to 100, by rouge-score with stemming (Lin 2004).
+
+    Args:
+        predictions: texts.
+        references: one text each.
+        name: ``"rouge1"`` (words), ``"rouge2"`` (pairs of words) or ``"rougeL"`` (longest common subsequence).
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer([name], use_stemmer=True)
+    pairs = zip(references, predictions, strict=True)
+    return 100 * float(np.mean([scorer.score(reference, text)[name].fmeasure for reference, text in pairs]))

@@ -34,11 +34,14 @@ class Example(NamedTuple):
         target: a class number, a vector ``[K]``, values per step ``[T, K]``, numbers per step ``[T]`` or of a sequence
             of its own ``[S]``, or None.
         follows: it carries on where the example before it ended: a stretch of a longer sequence.
+        reference: the answer as it was read, where the target has lost something of it (a text that was cut, unknown
+            words); else None.
     """
 
     input: Any
     target: Any = None
     follows: bool = False
+    reference: Any = None
 
     @property
     def steps(self) -> int:
@@ -47,8 +50,9 @@ class Example(NamedTuple):
 
 
 class Words(NamedTuple):
-    """The words of a text and how they are spelt, by numbers: ``words [T]`` or ``[B, T]``, ``characters [T, C]`` or
-    ``[B, T, C]``, zero beyond each word's last character. Arrays in an example, tensors in a batch.
+    """The words of a text and how they are spelt, by numbers; arrays in an example, tensors in a batch.
+
+    ``words [T]`` or ``[B, T]``, ``characters [T, C]`` or ``[B, T, C]``, zero beyond each word's last character.
     """
 
     words: Any
@@ -56,8 +60,9 @@ class Words(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What a decoder is given: the tokens of the source ``[B, T]``, and of the answer shifted by one, beginning with
-    ``BOS``, ``[B, S]``; None where there is no answer yet.
+    """The tokens of a source ``[B, T]``, and of its answer ``[B, S]``; None where there is no answer yet.
+
+    The answer is shifted by one: it begins with ``BOS`` and lacks its last token.
     """
 
     source: Any
@@ -73,6 +78,7 @@ class Batch(NamedTuple):
         targets: ``[B]``, ``[B, K]``, ``[B, T]``, ``[B, T, K]`` or ``[B, S]``; None when only predictions are wanted.
         target_lengths: None for one target a row, ``lengths`` itself for one a step, else its own.
         continues: ``[B]`` bool, rows that carry on the state of the batch before; None for none of them.
+        references: the answers as they were read, where the targets have lost something of them.
     """
 
     inputs: Any
@@ -80,6 +86,7 @@ class Batch(NamedTuple):
     targets: Tensor | None = None
     target_lengths: Tensor | None = None
     continues: Tensor | None = None
+    references: list[Any] | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -89,7 +96,7 @@ class Batch(NamedTuple):
 def _to_device(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
-    return value if value is None else type(value)(*(_to_device(part, device) for part in value))
+    return type(value)(*(_to_device(part, device) for part in value)) if isinstance(value, tuple) else value
 
 
 class Outputs(NamedTuple):

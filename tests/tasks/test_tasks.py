@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from gatewise.data.config import DataConfig, TextConfig
 from gatewise.data.dataset import SequenceData
+from gatewise.data.text import TextData
 from gatewise.errors import ConfigError
 from gatewise.models.config import ModelConfig
-from gatewise.tasks import TASKS, LossConfig, fit_adapter
+from gatewise.tasks import SIDES, TASKS, LossConfig
 from gatewise.testing.tasks import check_padding_is_ignored, check_task
 from gatewise.types import Prediction, Results
 
@@ -37,9 +39,65 @@ KINDS = {
 }
 
 
+SPOKEN = (
+    "the cat sat",
+    "a dog ran far away",
+    "the dog sat",
+    "no cat ran",
+    "cats sit",
+    "go",
+    "a bird , far away , sang",
+)
+TEXTS = {
+    "text-classification": ("text-lstm", {"embedding_size": 8, "hidden_sizes": (6,)}, {}),
+    "tagging": (
+        "tagger",
+        {"embedding_size": 8, "hidden_sizes": (6,), "character_size": 4, "character_hidden_size": 4},
+        {},
+    ),
+    "language-model": ("lstm-lm", {"embedding_size": 32, "hidden_sizes": (32,)}, {"tokens": "characters", "steps": 7}),
+    "translation": ("seq2seq", {"embedding_size": 16, "hidden_sizes": (12,), "decoder_size": 16, "max_answer": 9}, {}),
+    "summarisation": (
+        "pointer",
+        {"embedding_size": 16, "hidden_sizes": (12,), "decoder_size": 16, "max_answer": 9},
+        {"shared": True},
+    ),
+}
+
+
+def spoken(task):
+    """Sixteen short texts with targets of a task."""
+    texts = [SPOKEN[i % len(SPOKEN)] + " now" * (i // len(SPOKEN)) for i in range(16)]
+    words = [tuple(text.split()) for text in texts]
+    return {
+        "text-classification": TextData(texts, ["cat" if "cat" in text else "other" for text in texts]),
+        "tagging": TextData(words, [_names(row) for row in words]),
+        "language-model": TextData(texts, lines=True),
+        "translation": TextData(texts, [" ".join(reversed(row)) for row in words]),
+        "summarisation": TextData(texts, [row[-1] for row in words]),
+    }[task]
+
+
+def _names(words):
+    """Animals are spans, with the word before them."""
+    animal = [word in ("cat", "dog", "bird") for word in words]
+    return tuple(
+        "I-animal" if is_one else "B-animal" if k + 1 < len(words) and animal[k + 1] else "O"
+        for k, is_one in enumerate(animal)
+    )
+
+
+def make_text(name, **options):
+    recipe, sizes, text = TEXTS[name]
+    data = spoken(name)
+    adapter = SIDES[name].fit(data, DataConfig(text=TextConfig(**text)))
+    task = TASKS[name](LossConfig(), adapter)
+    return task, ModelConfig(recipe=recipe, **{**sizes, **options}), adapter, data
+
+
 def make(kind, config=None):
     data = toy(kind)
-    adapter = fit_adapter(KINDS[kind], data)
+    adapter = SIDES[KINDS[kind]].fit(data, DataConfig())
     return TASKS[KINDS[kind]](config or LossConfig(), adapter), adapter.encode(data), adapter, data
 
 
@@ -49,8 +107,19 @@ def test_checks_of_every_task(kind):
     check_task(task, SMALL, examples)
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_checks_of_every_text_task(name):
+    task, config, adapter, data = make_text(name)
+    check_task(task, config, adapter.encode(data))
+
+
+def test_the_checks_of_tagging_without_a_field():
+    task, config, adapter, data = make_text("tagging", crf=False)
+    check_task(task, config, adapter.encode(data))
+
+
 def test_every_task_is_checked():
-    assert set(KINDS.values()) == set(TASKS)
+    assert set(KINDS.values()) | set(TEXTS) == set(TASKS) == set(SIDES)
 
 
 def test_the_padding_check_can_fail():
@@ -74,7 +143,7 @@ def test_references_come_back_in_the_units_of_the_data(kind):
 def test_balanced_weights_make_classes_weigh_alike():
     data = toy("labels")
     data = SequenceData(data.sequences, ["rare"] * 2 + ["common"] * 14, data.channels)
-    adapter = fit_adapter("classification", data)
+    adapter = SIDES["classification"].fit(data, DataConfig())
     task = TASKS["classification"](LossConfig(class_weights="balanced"), adapter)
     assert task.monitor.metric == "balanced_accuracy"
     batch = task.collate(adapter.encode(data))

@@ -54,7 +54,7 @@ def test_three_mistakes_are_told_together():
         ({"task": "classification", "format": 99}, "format: expected 1, got 99"),
         ({"task": "classification", "threshold": 1.5}, "threshold"),
         ({"task": "classification", "threshold": "high"}, "threshold"),
-        ({"task": "classification", "model": {"recipe": "gru"}}, "model.recipe: expected 'lstm', 'bilstm' or"),
+        ({"task": "classification", "model": {"recipe": "gru"}}, "model.recipe: expected 'lstm', 'bilstm', 'lstm-fcn'"),
         ({"task": "classification", "model": {"cell": {"peepole": True}}}, 'Did you mean "peephole"'),
         ({"task": "classification", "data": {"fold": 6, "folds": 5}}, "data.fold: expected 1 to data.folds, got 6"),
         ({"task": "classification", "trian": {}}, 'trian: no such setting. Did you mean "train"'),

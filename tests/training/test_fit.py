@@ -15,10 +15,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from gatewise.data.config import DataConfig
 from gatewise.data.dataset import SequenceData
 from gatewise.errors import RunError
 from gatewise.models.config import ModelConfig
-from gatewise.tasks import TASKS, LossConfig, fit_adapter
+from gatewise.tasks import SIDES, TASKS, LossConfig
 from gatewise.training.checkpoint import Progress, load_checkpoint
 from gatewise.training.config import TrainConfig
 from gatewise.training.fit import InterruptedTraining, fit, is_better, make_schedule
@@ -35,7 +36,7 @@ def toy(count=24, seed=0):
 
 def setup(config, tmp_path, data=None):
     data = data or toy()
-    adapter = fit_adapter("classification", data)
+    adapter = SIDES["classification"].fit(data, DataConfig())
     task = TASKS["classification"](LossConfig(), adapter)
     torch.manual_seed(config.seed)
     model = task.build(ModelConfig(hidden_sizes=(5,)))
@@ -104,7 +105,7 @@ def test_one_step_is_adam_on_the_mean_loss(tmp_path):
     # No convolution: Adam's first step is the sign of the gradient, and that of normalised weights is nearly zero.
     plain = ModelConfig(hidden_sizes=(5,), dropout=0.0, stem_channels=())
     data = toy()
-    adapter = fit_adapter("classification", data)
+    adapter = SIDES["classification"].fit(data, DataConfig())
     task = TASKS["classification"](LossConfig(), adapter)
     torch.manual_seed(0)
     twin = task.build(plain).train()

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from gatewise import losses, metrics
-from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.data.targets import Labels
 from gatewise.errors import ConfigError
 from gatewise.models.config import ModelConfig, build
 from gatewise.models.sequence_model import BatchModel
 from gatewise.tasks.collate import with_labels
 from gatewise.tasks.task import LossConfig, Task
-from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
+from gatewise.types import Batch, Example, Loss, Monitor, Outputs, Prediction, Results
 
 
 def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
@@ -29,17 +29,30 @@ def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
     Raises:
         ConfigError: the adapter's targets are numbers.
     """
-    labels = adapter.targets
-    if not isinstance(labels, Labels):
+    labels = adapter.labels
+    if labels is None:
         raise ConfigError("classification: expected class labels as targets, got numbers. Train a regression.")
-    if config.error != "squared":
-        raise ConfigError(f'classification: expected no loss.error, got "{config.error}". It is for regression.')
-    class_weights = torch.tensor(labels.balanced_weights()) if config.class_weights == "balanced" else None
+    sizes = {"input_size": adapter.input_size, "num_classes": len(labels.classes)}
 
     def build_model(model: ModelConfig) -> nn.Module:
         if model.pool == "none":
             raise ConfigError('classification: expected a pool, got "none". Choose last, mean, max or attention.')
-        return BatchModel(build(model, adapter.input_size, len(labels.classes)))
+        return BatchModel(build(model, sizes))
+
+    return of_labels("classification", config, labels, with_labels, build_model)
+
+
+def of_labels(
+    name: str,
+    config: LossConfig,
+    labels: Labels,
+    collate: Callable[[Sequence[Example]], Batch],
+    build_model: Callable[[ModelConfig], nn.Module],
+) -> Task:
+    """A task with one class a sequence, whatever the sequences are made of."""
+    if config.error != "squared":
+        raise ConfigError(f'{name}: expected no loss.error, got "{config.error}". It is for regression.')
+    class_weights = torch.tensor(labels.balanced_weights()) if config.class_weights == "balanced" else None
 
     def loss(outputs: Outputs, batch: Batch) -> Loss:
         assert batch.targets is not None
@@ -48,14 +61,18 @@ def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
 
     def predict(model: nn.Module, batch: Batch, outputs: Outputs) -> list[Prediction]:
         rows = outputs.scores.double().softmax(-1).tolist()
-        return [Prediction(labels.decode(labels.decide(row)), row) for row in rows]
+        attention = shares(outputs, batch)
+        return [
+            Prediction(labels.decode(labels.decide(row)), row, share)
+            for row, share in zip(rows, attention, strict=True)
+        ]
 
     def references(batch: Batch) -> list[str]:
         return [] if batch.targets is None else [labels.decode(number) for number in batch.targets.tolist()]
 
     return Task(
-        name="classification",
-        collate=with_labels,
+        name=name,
+        collate=collate,
         build=build_model,
         loss=loss,
         predict=predict,
@@ -63,6 +80,14 @@ def classification(config: LossConfig, adapter: SequenceAdapter) -> Task:
         metrics=_metrics(labels),
         monitor=Monitor("accuracy" if class_weights is None else "balanced_accuracy", "max"),
     )
+
+
+def shares(outputs: Outputs, batch: Batch) -> list[list[float] | None]:
+    """What share each real step of a row has in its answer; None for a model that does not attend."""
+    if outputs.attention is None:
+        return [None] * len(batch.lengths)
+    rows = zip(outputs.attention.tolist(), batch.lengths.tolist(), strict=True)
+    return [row[:length] for row, length in rows]
 
 
 def _metrics(labels: Labels) -> dict[str, Callable[[Results], float]]:

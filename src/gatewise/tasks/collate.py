@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gatewise.types import Batch, Example
+from gatewise.sequences import BOS, PAD
+from gatewise.types import Batch, Example, Pair, Words
 
 
 def pad_inputs(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
@@ -33,3 +34,50 @@ def with_values(examples: Sequence[Example]) -> Batch:
     if targets[0].ndim == 2:
         return Batch(inputs, lengths, pad_sequence(targets, batch_first=True), target_lengths=lengths)
     return Batch(inputs, lengths, torch.stack(targets))
+
+
+def pad_tokens(rows: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Token numbers ``[B, T]``, ``PAD`` beyond each row's length, and lengths ``[B]``."""
+    numbers = [torch.from_numpy(row) for row in rows]
+    return pad_sequence(numbers, batch_first=True, padding_value=PAD), torch.tensor([len(row) for row in numbers])
+
+
+def tokens_with_labels(examples: Sequence[Example]) -> Batch:
+    """Texts with one class number each."""
+    tokens, lengths = pad_tokens([example.input for example in examples])
+    if examples[0].target is None:
+        return Batch(tokens, lengths)
+    return Batch(tokens, lengths, torch.tensor([example.target for example in examples]))
+
+
+def words_with_tags(examples: Sequence[Example]) -> Batch:
+    """Words, their characters, and a tag number for each."""
+    words, lengths = pad_tokens([example.input.words for example in examples])
+    longest = max(example.input.characters.shape[1] for example in examples)
+    characters = torch.zeros(*words.shape, longest, dtype=torch.int64)
+    for row, example in enumerate(examples):
+        spelt = torch.from_numpy(example.input.characters)
+        characters[row, : spelt.shape[0], : spelt.shape[1]] = spelt
+    inputs = Words(words, characters)
+    if examples[0].target is None:
+        return Batch(inputs, lengths)
+    return Batch(inputs, lengths, pad_tokens([example.target for example in examples])[0], target_lengths=lengths)
+
+
+def tokens_with_next(examples: Sequence[Example]) -> Batch:
+    """Stretches of a text, and for each token the one that comes after it."""
+    tokens, lengths = pad_tokens([example.input for example in examples])
+    following, _ = pad_tokens([example.target for example in examples])
+    return Batch(tokens, lengths, following, target_lengths=lengths)
+
+
+def sources_with_answers(examples: Sequence[Example]) -> Batch:
+    """Texts, and the texts that answer them with a lead of one token for the decoder."""
+    source, lengths = pad_tokens([example.input for example in examples])
+    if examples[0].target is None:
+        return Batch(Pair(source), lengths)
+    targets, target_lengths = pad_tokens([example.target for example in examples])
+    begin = torch.full((len(examples), 1), BOS)
+    shifted = torch.cat([begin, targets[:, :-1]], 1)
+    references = [example.reference for example in examples]
+    return Batch(Pair(source, shifted), lengths, targets, target_lengths, references=references)

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from gatewise import losses, metrics
-from gatewise.data.adapter import SequenceAdapter
+from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.data.targets import Values
 from gatewise.errors import ConfigError
 from gatewise.models.config import ModelConfig, build
@@ -49,7 +49,7 @@ def regression(config: LossConfig, adapter: SequenceAdapter) -> Task:
             model = replace(model, pool="none")
         elif model.pool == "none":
             raise ConfigError('regression: expected a pool for one answer a sequence, got "none". Choose mean or last.')
-        return BatchModel(build(model, adapter.input_size, len(values.names)))
+        return BatchModel(build(model, {"input_size": adapter.input_size, "num_classes": len(values.names)}))
 
     def loss(outputs: Outputs, batch: Batch) -> Loss:
         assert batch.targets is not None

@@ -1,7 +1,7 @@
 """The state of a training in one safetensors file: numbers in its header, tensors in its body, nothing pickled."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Progress:
         best_loss: its validation loss, which decides between equals.
         best_epoch: counted from 1; 0 before the first.
         done: all epochs are over, or patience is.
+        valid_losses: of every epoch so far.
     """
 
     epoch: int = 0
@@ -40,6 +41,7 @@ class Progress:
     best_loss: float | None = None
     best_epoch: int = 0
     done: bool = False
+    valid_losses: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -53,12 +55,16 @@ class Checkpoint:
     schedule: dict[str, Any]
     scaler: dict[str, Any]  # of gradients, in float16; else empty
     fingerprint: str
+    average: Tensors = field(default_factory=dict)  # of the weights, where one is kept
+    carried: Tensors = field(default_factory=dict)  # recurrent state within an epoch of a long text
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes ``state.safetensors``, replacing the one before in one step."""
     tensors = {f"model.{name}": value for name, value in checkpoint.model.items()}
     tensors |= {f"best.{name}": value for name, value in checkpoint.best.items()}
+    tensors |= {f"average.{name}": value for name, value in checkpoint.average.items()}
+    tensors |= {f"carried.{name}": value for name, value in checkpoint.carried.items()}
     numbers: dict[str, dict[str, Any]] = {}
     for index, slots in checkpoint.optimizer["state"].items():
         for name, value in slots.items():
@@ -94,7 +100,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _checkpoint(header: dict[str, Any], tensors: Tensors) -> Checkpoint:
-    parts: dict[str, Tensors] = {"model": {}, "best": {}}
+    parts: dict[str, Tensors] = {"model": {}, "best": {}, "average": {}, "carried": {}}
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         part, rest = name.split(".", 1)
@@ -113,6 +119,8 @@ def _checkpoint(header: dict[str, Any], tensors: Tensors) -> Checkpoint:
         schedule=header["schedule"],
         scaler=header["scaler"],
         fingerprint=header["fingerprint"],
+        average=parts["average"],
+        carried=parts["carried"],
     )
 
 

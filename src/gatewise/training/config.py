@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from gatewise.data.config import DataConfig
 from gatewise.errors import ConfigError, did_you_mean
 from gatewise.models.config import ModelConfig
 from gatewise.tasks import TASKS, LossConfig
@@ -17,45 +18,6 @@ from gatewise.training.threads import suggested_threads
 
 FORMAT = 1  # of a run directory; one that is not known is refused
 _STRICT = ConfigDict(extra="forbid")  # a setting that does not exist is a mistake, never ignored
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which files, and how they become sequences."""
-
-    __pydantic_config__ = _STRICT
-
-    train: str | None = None
-    """File to learn from; none where the data were given in Python."""
-    valid: str | None = None
-    """File to choose the best epoch on; none takes a part of the training data."""
-    test: str | None = None
-    """File to measure on at the end; nothing is ever chosen by it."""
-    id: str | None = None
-    """Tables: column that names the sequence of a row (one row a step)."""
-    time: str | None = None
-    """Tables: column to sort the steps by."""
-    features: tuple[str, ...] | None = None
-    """Tables: input columns; none takes every numeric column without another role."""
-    target: tuple[str, ...] | None = None
-    """Tables: column of the answer; several for a regression with several values."""
-    group: str | None = None
-    """Column that names whose sequence it is; a group is never both learnt from and chosen on."""
-    scale: Literal["channel", "sequence", "none"] = "channel"
-    """To mean 0 and deviation 1: each channel over the training data, each sequence by itself, or not at all."""
-    missing: Literal["mean", "previous", "indicator"] = "mean"
-    """A missing value becomes the channel's mean, the value before it, or the mean with a channel that says so."""
-    length: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    """Cut or pad every sequence to so many steps; none keeps their lengths (padding is then ignored)."""
-    split: Literal["auto", "stratified", "group", "time", "random"] = "auto"
-    """How the validation part is taken; auto: by group where one is given, else stratified by label, else random."""
-    valid_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of the training data to choose the best epoch on, where no file is given for it; 0 learns from all data
-    and keeps the last weights."""
-    folds: Annotated[int, Field(ge=2)] | None = None
-    """Cross-validation: into how many parts the data are cut."""
-    fold: Annotated[int, Field(ge=1)] | None = None
-    """Cross-validation: which part, from 1, this run chooses on."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +32,14 @@ class TrainConfig:
     """Sequences per step; 0 for an eighth of the data, but at least 4 and at most 32."""
     lr: Annotated[float, Field(gt=0, le=100)] = 2e-3
     """Learning rate; with one-cycle its peak."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or plain stochastic gradient descent (at a rate of 1 to 30)."""
+    average: Literal["none", "ema", "triggered"] = "none"
+    """Answer with an average of the weights over steps: exponential, or from the first stall on (NT-ASGD)."""
     schedule: Literal["one-cycle", "plateau", "constant"] = "one-cycle"
     """One-cycle: up, then down to zero over all epochs. Plateau: a tenth after some epochs without progress."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decoupled weight decay (AdamW)."""
+    """Decay of the weights towards zero (decoupled in AdamW)."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Gradients longer than this are shortened to it; 0 for never. Recurrent gradients explode now and then."""
     patience: Annotated[int, Field(ge=0)] = 0
@@ -118,6 +84,55 @@ class Config:
 TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "classification": {"loss.label_smoothing": 0.1, "model.augment.noise": 0.1, "model.augment.scale": 0.1},
     "regression": {},
+    "text-classification": {
+        "model.recipe": "text-lstm",
+        "data.text.max_length": 400,
+        "data.text.min_count": 2,
+        "train.epochs": 15,
+        "train.batch_size": 32,
+        "train.average": "ema",
+        "loss.label_smoothing": 0.1,
+    },
+    "tagging": {
+        "model.recipe": "tagger",
+        "data.text.min_count": 2,
+        "data.text.lowercase": True,
+        "train.epochs": 20,
+        "train.batch_size": 32,
+        "train.average": "ema",
+    },
+    "language-model": {
+        "model.recipe": "lstm-lm",
+        "data.text.tokens": "characters",
+        "data.valid_fraction": 0.1,
+        "train.epochs": 10,
+        "train.batch_size": 32,
+        "train.weight_decay": 0.0,
+    },
+    "translation": {
+        "model.recipe": "seq2seq",
+        "data.text.tokens": "subwords",
+        "data.text.max_length": 100,
+        "data.text.max_target_length": 100,
+        "data.valid_fraction": 0.05,
+        "train.epochs": 15,
+        "train.batch_size": 64,
+        "train.lr": 1e-3,
+        "train.average": "ema",
+        "loss.label_smoothing": 0.1,
+    },
+    "summarisation": {
+        "model.recipe": "pointer",
+        "data.text.tokens": "subwords",
+        "data.text.shared": True,
+        "data.text.max_length": 400,
+        "data.text.max_target_length": 100,
+        "data.valid_fraction": 0.05,
+        "train.epochs": 15,
+        "train.batch_size": 32,
+        "train.lr": 1e-3,
+        "train.average": "ema",
+    },
 }
 RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
     # The founding architecture is trained as its document says: Adam at a constant rate, nothing added.
@@ -130,6 +145,19 @@ RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
         "train.weight_decay": 0.0,
         "train.epochs": 60,
         "train.batch_size": 32,
+    },
+    # Merity, Keskar & Socher 2018 for WikiText-2, without the random lengths of their stretches.
+    "awd-lstm": {
+        "data.text.tokens": "words",
+        "data.text.steps": 70,
+        "train.batch_size": 80,
+        "train.optimizer": "sgd",
+        "train.lr": 30.0,
+        "train.schedule": "constant",
+        "train.clip_norm": 0.25,
+        "train.weight_decay": 1.2e-6,
+        "train.average": "triggered",
+        "train.epochs": 750,
     },
 }
 

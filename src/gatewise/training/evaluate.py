@@ -5,15 +5,21 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from gatewise.data.batching import evaluation_order, in_file_order, shard
+from gatewise.data.batching import carried_order, evaluation_order, in_file_order, shard
 from gatewise.tasks.task import Task
+from gatewise.training.carry import Carry
 from gatewise.types import Example, Prediction, Results
 
 OnBatch = Callable[[int], None]
+
+# A long text is measured in so many runs side by side, each of so many stretches at least.
+ROWS = 8
+LEAST = 32
 
 
 def run_model(
@@ -40,15 +46,19 @@ def run_model(
     """
     was_training = model.training
     model.eval()
-    batches = evaluation_order([len(example.input) for example in examples], batch_size)
+    batches = measuring_order(examples, batch_size)
     mine = shard(batches, rank=fabric.global_rank, world_size=fabric.world_size) if fabric.world_size > 1 else batches
     predictions: list[Prediction] = []
     references: list[Any] = []
     total = count = 0.0
+    carry, reads_on = Carry(), follows(examples)
     with torch.inference_mode():
         for indices in mine:
-            batch = task.collate([examples[i] for i in indices]).to(fabric.device)
-            outputs = model(batch)
+            chosen = [examples[i] for i in indices]
+            batch, state = carry.resume(task.collate(chosen).to(fabric.device), chosen, indices)
+            outputs = model(batch, state)
+            if reads_on:
+                carry.keep(outputs.state, indices)
             if batch.targets is not None:
                 loss = task.loss(outputs, batch)
                 total += float(loss.total)
@@ -64,6 +74,22 @@ def run_model(
         in_file_order(predictions, mine),
         in_file_order(references, mine) if references else [],
     )
+
+
+def measuring_order(examples: Sequence[Example], batch_size: int) -> list[np.ndarray]:
+    """The batches in which examples are measured: the longest first, or reading on where they follow one another.
+
+    Those that follow are read in at most :data:`ROWS` runs, whatever the batch size, so that it changes no answer: only
+    the first example of each run lacks what came before it.
+    """
+    if follows(examples):
+        return carried_order(len(examples), max(1, min(ROWS, len(examples) // LEAST)))
+    return evaluation_order([example.steps for example in examples], batch_size)
+
+
+def follows(examples: Sequence[Example]) -> bool:
+    """Whether these are stretches of one long sequence."""
+    return len(examples) > 1 and examples[1].follows
 
 
 def _gather(*mine: Any) -> list[Any]:

@@ -25,9 +25,11 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from gatewise.data.batching import epoch_order, padding_share, shard
+from gatewise.data.batching import carried_order, epoch_order, padding_share, shard
 from gatewise.errors import ConfigError, GatewiseError, RunError
 from gatewise.tasks.task import Task
+from gatewise.training.averaging import Averaging
+from gatewise.training.carry import Carry
 from gatewise.training.checkpoint import (
     Checkpoint,
     Progress,
@@ -38,7 +40,7 @@ from gatewise.training.checkpoint import (
     save_checkpoint,
 )
 from gatewise.training.config import TrainConfig
-from gatewise.training.evaluate import measure, run_model
+from gatewise.training.evaluate import follows, measure, run_model
 from gatewise.types import Example
 
 
@@ -144,25 +146,31 @@ class _Loop:
     ) -> None:
         self.task, self.train, self.valid, self.config = task, train, valid, config
         self.fabric, self.state_file, self.watcher, self.on_best = fabric, state_file, watcher, on_best
-        self.lengths = [len(example.input) for example in train]
+        self.reads_on = follows(train)
+        self.lengths = [example.steps for example in train]
         self.steps_per_epoch = len(self.batches(0))
         self.fingerprint = fingerprint(train, valid)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        optimizer = make_optimizer(model, config)
         self.raw_model = model
+        self.carry = Carry()
         self.progress = Progress()
         self.best: Tensors = cpu_state(model)
         self.schedule = make_schedule(optimizer, config, self.steps_per_epoch * config.epochs, task.monitor.mode)
         self.optimizer: Any
         self.model, self.optimizer = fabric.setup(model, optimizer)
+        self.averaging = Averaging(model, config.average)
         if state_file.exists():
             # Only now: the optimiser's state takes device and dtype of the weights, which Fabric has just moved.
             self.restore(load_checkpoint(state_file), optimizer)
         self.saved_at = time.monotonic()
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        order = epoch_order(
-            self.lengths, self.config.batch_size, seed=self.config.seed, epoch=epoch, bucket=self.config.bucket
-        )
+        if self.reads_on:
+            order = carried_order(len(self.train), self.config.batch_size)
+        else:
+            order = epoch_order(
+                self.lengths, self.config.batch_size, seed=self.config.seed, epoch=epoch, bucket=self.config.bucket
+            )
         if self.fabric.world_size == 1:
             return order
         return shard(order, rank=self.fabric.global_rank, world_size=self.fabric.world_size)
@@ -186,8 +194,12 @@ class _Loop:
         asked = False
         progress, config = self.progress, self.config
         torch.manual_seed(_step_seed(config.seed, progress.step, self.fabric.global_rank))
-        batch = self.task.collate([self.train[i] for i in indices]).to(self.fabric.device)
-        loss = self.task.loss(self.model(batch), batch)
+        chosen = [self.train[i] for i in indices]
+        batch, state = self.carry.resume(self.task.collate(chosen).to(self.fabric.device), chosen, indices)
+        outputs = self.model(batch, state)
+        loss = self.task.loss(outputs, batch)
+        if self.reads_on:
+            self.carry.keep(outputs.state, indices)
         total, count = float(loss.total.detach()), float(loss.count)
         if self.fabric.world_size > 1:
             # Data parallelism averages gradients; dividing by the global count makes that the global mean.
@@ -203,6 +215,7 @@ class _Loop:
         self.fabric.backward(loss.total * (self.fabric.world_size / count))
         self.clip()
         self.optimizer.step()
+        self.averaging.step()
         if not isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step()
         progress.total += total
@@ -230,22 +243,20 @@ class _Loop:
         """Measures, keeps the best, writes down."""
         progress, monitor = self.progress, self.task.monitor
         valid: dict[str, float] = {}
-        if self.valid:
-            results = run_model(
-                self.task, self.model, self.valid, fabric=self.fabric, batch_size=2 * self.config.batch_size
-            )
-            valid = measure(self.task, results)
+        with self.averaging.applied():
+            if self.valid:
+                results = run_model(
+                    self.task, self.model, self.valid, fabric=self.fabric, batch_size=2 * self.config.batch_size
+                )
+                valid = measure(self.task, results)
+                progress.valid_losses.append(valid["loss"])
+            self.keep_best(valid)
+        self.averaging.end_epoch(progress.valid_losses)
+        self.carry = Carry()
+        better = progress.best_epoch == progress.epoch + 1
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(valid[monitor.metric])
-        # Where nothing chooses, the last weights are kept.
-        better = not valid or is_better(valid[monitor.metric], valid["loss"], progress, monitor.mode)
-        if better:
-            progress.best, progress.best_loss = valid.get(monitor.metric), valid.get("loss")
-            progress.best_epoch = progress.epoch + 1
-            self.best = cpu_state(self.raw_model)
-            if self.fabric.is_global_zero:
-                self.on_best(self.best)
         train_loss = progress.total / progress.count
         progress.epoch += 1
         progress.batch, progress.total, progress.count = 0, 0.0, 0.0
@@ -257,6 +268,17 @@ class _Loop:
         )
         self.save()
 
+    def keep_best(self, valid: dict[str, float]) -> None:
+        """Keeps the weights where they are the best so far; where nothing chooses, always."""
+        progress, monitor = self.progress, self.task.monitor
+        if valid and not is_better(valid[monitor.metric], valid["loss"], progress, monitor.mode):
+            return
+        progress.best, progress.best_loss = valid.get(monitor.metric), valid.get("loss")
+        progress.best_epoch = progress.epoch + 1
+        self.best = cpu_state(self.raw_model)
+        if self.fabric.is_global_zero:
+            self.on_best(self.best)
+
     def save(self) -> None:
         if self.fabric.is_global_zero:
             checkpoint = Checkpoint(
@@ -267,6 +289,8 @@ class _Loop:
                 _json_ready(self.schedule.state_dict()),
                 _json_ready(self.fabric.strategy.precision.state_dict()),
                 self.fingerprint,
+                self.averaging.to_tensors(),
+                self.carry.to_tensors(),
             )
             save_checkpoint(self.state_file, checkpoint)
         self.saved_at = time.monotonic()
@@ -282,6 +306,8 @@ class _Loop:
         self.schedule.load_state_dict(checkpoint.schedule)
         self.fabric.strategy.precision.load_state_dict(checkpoint.scaler)
         self.progress, self.best = checkpoint.progress, checkpoint.best
+        self.averaging.restore(checkpoint.average)
+        self.carry = Carry.from_tensors(checkpoint.carried, self.fabric.device)
 
 
 def is_better(metric: float, loss: float, progress: Progress, mode: str) -> bool:
@@ -293,6 +319,13 @@ def is_better(metric: float, loss: float, progress: Progress, mode: str) -> bool
     if metric == progress.best:
         return loss < progress.best_loss
     return metric > progress.best if mode == "max" else metric < progress.best
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """What turns gradients into steps; see :class:`TrainConfig`."""
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
 
 
 def make_schedule(
@@ -355,14 +388,18 @@ def fingerprint(*sides: Sequence[Example]) -> str:
     for examples in sides:
         digest.update(b"side")
         for example in examples:
-            for values in (example.input, np.asarray(example.target)):
+            inputs = example.input if isinstance(example.input, tuple) else (example.input,)
+            for values in (*inputs, np.asarray(example.target)):
                 digest.update(f"{values.shape} {values.dtype}".encode())
                 digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:16]
 
 
-def training_padding(lengths: Sequence[int], config: TrainConfig) -> float:
+def training_padding(examples: Sequence[Example], config: TrainConfig) -> float:
     """Share of padding in the batches of the first epoch."""
+    if follows(examples):
+        return 0.0
+    lengths = [example.steps for example in examples]
     batches = epoch_order(lengths, config.batch_size, seed=config.seed, epoch=0, bucket=config.bucket)
     return padding_share(batches, lengths)
 

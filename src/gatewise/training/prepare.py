@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewise.data.adapter import SequenceAdapter
-from gatewise.data.dataset import SequenceData
+from gatewise.data.adapter import Adapter
 from gatewise.data.split import folds, split, split_notes
-from gatewise.data.targets import Labels
 from gatewise.errors import ConfigError
-from gatewise.tasks import TARGETS, fit_adapter
-from gatewise.training.config import Config, DataConfig
+from gatewise.tasks import SIDES, Data
+from gatewise.training.config import Config
 from gatewise.types import Example
 
 
@@ -28,13 +26,13 @@ class Prepared:
 
     train: Sequence[Example]
     valid: Sequence[Example]
-    train_data: SequenceData
-    valid_data: SequenceData
-    adapter: SequenceAdapter
+    train_data: Data
+    valid_data: Data
+    adapter: Adapter
     notes: list[str]
 
 
-def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> Prepared:
+def prepare(data: Data, valid: Data | None, config: Config) -> Prepared:
     """Splits (where no validation data are given), measures the training side, encodes.
 
     Args:
@@ -50,26 +48,25 @@ def prepare(data: SequenceData, valid: SequenceData | None, config: Config) -> P
         ConfigError: folds and validation data are both asked for.
     """
     notes: list[str] = []
-    whole = TARGETS[config.task](data)
-    if isinstance(whole, Labels):
+    side = SIDES[config.task]
+    if side.classes is not None:
         # All classes of the file are known, even one that a split by group or time leaves out of training.
-        data = replace(data, classes=whole.classes)
+        data = replace(data, classes=side.classes(data))
     if valid is None:
         chosen, held_out = split_indices(data, config)
-        notes = split_notes(data, chosen, held_out) if len(held_out) else []
+        notes = split_notes(data, chosen, held_out) if len(held_out) and side.split == "stratified" else []
         data, valid = data.subset(chosen), data.subset(held_out)
     elif config.data.folds is not None:
         raise ConfigError("data.folds: expected no validation file beside it, got one. Leave out one of the two.")
-    adapter = fit_adapter(
-        config.task, data, scale=config.data.scale, missing=config.data.missing, length=config.data.length
-    )
+    adapter = side.fit(data, config.data)
+    notes += adapter.notes(data)
     train_examples, valid_examples = adapter.encode(data), adapter.encode(valid)
     return Prepared(train_examples, valid_examples, data, valid, adapter, notes)
 
 
-def split_indices(data: SequenceData, config: Config) -> tuple[np.ndarray, np.ndarray]:
+def split_indices(data: Data, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Positions to learn from and to choose on: a pure function of the data and the settings."""
-    way = _way(data, config.data)
+    way = _way(data, config)
     if config.data.valid_fraction == 0 and config.data.folds is None:
         return np.arange(len(data)), np.arange(0)
     if config.data.folds is not None:
@@ -77,7 +74,7 @@ def split_indices(data: SequenceData, config: Config) -> tuple[np.ndarray, np.nd
     return split(data, fraction=config.data.valid_fraction, by=way, seed=config.train.seed)
 
 
-def _way(data: SequenceData, config: DataConfig) -> str | None:
-    if config.split != "auto":
-        return config.split
-    return "group" if data.groups is not None else None
+def _way(data: Data, config: Config) -> str:
+    if config.data.split != "auto":
+        return config.data.split
+    return "group" if data.groups is not None else SIDES[config.task].split

@@ -22,7 +22,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save
 
-from gatewise.data.adapter import SequenceAdapter, adapter_from_json
+from gatewise.data.adapter import Adapter, adapter_from_json, adapter_to_json
 from gatewise.errors import ConfigError, DataError, RunError
 from gatewise.training.checkpoint import Tensors, read_tensors
 from gatewise.training.config import FORMAT, Config, Plain, from_plain, read_toml, to_plain
@@ -188,11 +188,11 @@ class RunDirectory:
             )
         return plain
 
-    def write_adapter(self, adapter: SequenceAdapter) -> None:
+    def write_adapter(self, adapter: Adapter) -> None:
         """Writes ``adapter.json``."""
-        write_atomic(self.file("adapter.json"), adapter.to_json())
+        write_atomic(self.file("adapter.json"), adapter_to_json(adapter))
 
-    def read_adapter(self) -> SequenceAdapter:
+    def read_adapter(self) -> Adapter:
         """What was measured on the training data.
 
         Raises:

@@ -1,0 +1,185 @@
+"""The data side of a task: how its files are read, measured and split. The other side is :class:`Task`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gatewise.data.adapter import Adapter
+from gatewise.data.arrays import from_python
+from gatewise.data.config import DataConfig, read_options, text_options
+from gatewise.data.conll import read_tagged
+from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
+from gatewise.data.files import suffixes
+from gatewise.data.pairs import read_pairs
+from gatewise.data.sequence_adapter import SequenceAdapter
+from gatewise.data.targets import Labels, Values
+from gatewise.data.text import Data, TextData
+from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
+from gatewise.data.text_files import read_corpus, read_labelled
+from gatewise.errors import ConfigError
+from gatewise.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class DataSide:
+    """From files to examples.
+
+    Attributes:
+        read: ``read(data, targets, config, adapter, require_target) -> Data``. ``adapter`` is that of a trained run,
+            where one reads for it: what it was trained on is then looked for again. Without ``require_target`` answers
+            are not looked at, right or wrong.
+        fit: measures training data.
+        split: how validation data are taken where nobody says: ``"stratified"``, ``"random"`` or ``"time"``.
+        classes: every class that occurs, so that one which a split leaves out of training is known too; None where
+            answers are no classes.
+        unsupervised: what is to be predicted is in the data themselves; nobody gives targets.
+        model: what the data decide of a model that the settings leave open.
+    """
+
+    read: Callable[[Any, Any, DataConfig, Any, bool], Any]
+    fit: Callable[[Any, DataConfig], Adapter]
+    split: str = "random"
+    classes: Callable[[Any], tuple[str, ...]] | None = None
+    unsupervised: bool = False
+    model: Callable[[ModelConfig, Any], ModelConfig] = lambda config, adapter: config
+
+
+def _read_sequences(
+    task: str, data: Any, targets: Any, config: DataConfig, adapter: SequenceAdapter | None, require_target: bool
+) -> SequenceData:
+    options = read_options(config, task)
+    if adapter is not None:
+        channels = adapter.inputs.channels
+        if not _has_columns(data):
+            options = ReadOptions(task=options.task)
+        elif channels != default_channels(len(channels)):
+            # Named columns: those that the model was trained on, whatever else stands in the new table.
+            options = replace(options, features=channels)
+    found = from_python(data, targets, options, require_target=require_target)
+    return found if require_target else replace(found, targets=None)
+
+
+def _has_columns(data: Any) -> bool:
+    """Whether the columns that a run was trained with can be asked of these data."""
+    if isinstance(data, str | Path):
+        return suffixes(Path(data))[0] not in (".ts", ".npz")
+    return hasattr(data, "columns")  # a frame
+
+
+def _read_labelled(
+    data: Any, targets: Any, config: DataConfig, adapter: TextAdapter | None, require_target: bool
+) -> TextData:
+    classes = None if adapter is None else adapter.labels.classes
+    found = read_labelled(data, targets, text_options(config), require_target=require_target, classes=classes)
+    return found if require_target else replace(found, targets=None)
+
+
+def _read_tagged(
+    data: Any, targets: Any, config: DataConfig, adapter: TaggingAdapter | None, require_target: bool
+) -> TextData:
+    found = read_tagged(data, targets, text_options(config), require_target=require_target)
+    return found if require_target else replace(found, targets=None)
+
+
+def _read_corpus(
+    data: Any, targets: Any, config: DataConfig, adapter: CorpusAdapter | None, require_target: bool
+) -> TextData:
+    return read_corpus(data, text_options(config))  # what comes next is its target
+
+
+def _read_pairs(
+    data: Any, targets: Any, config: DataConfig, adapter: PairAdapter | None, require_target: bool
+) -> TextData:
+    found = read_pairs(data, targets, text_options(config), require_target=require_target)
+    return found if require_target else replace(found, targets=None)
+
+
+def _labels(data: Data) -> tuple[str, ...]:
+    return Labels.fit(data).classes
+
+
+def _tags(data: TextData) -> tuple[str, ...]:
+    return tuple(sorted({tag for tags in data.targets or () for tag in tags}))
+
+
+def _fit_texts(data: TextData, config: DataConfig) -> TextAdapter:
+    text = config.text
+    return TextAdapter.fit(
+        data,
+        unit=text.tokens,
+        size=text.vocabulary_size,
+        min_count=text.min_count,
+        lowercase=text.lowercase,
+        max_length=text.max_length,
+        embeddings=text.embeddings,
+    )
+
+
+def _fit_tagged(data: TextData, config: DataConfig) -> TaggingAdapter:
+    text = config.text
+    if text.tokens != "words":
+        raise ConfigError(f'tagging: expected data.text.tokens "words", got "{text.tokens}". A tag belongs to a word.')
+    return TaggingAdapter.fit(
+        data,
+        size=text.vocabulary_size,
+        min_count=text.min_count,
+        lowercase=text.lowercase,
+        max_length=text.max_length,
+        embeddings=text.embeddings,
+    )
+
+
+def _fit_corpus(data: TextData, config: DataConfig) -> CorpusAdapter:
+    text = config.text
+    return CorpusAdapter.fit(
+        data,
+        unit=text.tokens,
+        size=text.vocabulary_size,
+        min_count=text.min_count,
+        lowercase=text.lowercase,
+        steps=text.steps,
+    )
+
+
+def _fit_pairs(data: TextData, config: DataConfig) -> PairAdapter:
+    text = config.text
+    return PairAdapter.fit(
+        data,
+        unit=text.tokens,
+        size=text.vocabulary_size,
+        min_count=text.min_count,
+        lowercase=text.lowercase,
+        max_length=text.max_length,
+        max_target_length=text.max_target_length,
+        shared=text.shared,
+    )
+
+
+def _keep_steps(config: ModelConfig, adapter: SequenceAdapter) -> ModelConfig:
+    """An answer a step needs every step kept."""
+    per_step = isinstance(adapter.targets, Values) and adapter.targets.per_step
+    return replace(config, pool="none") if per_step and config.pool is None else config
+
+
+def _size_of_vectors(config: ModelConfig, adapter: TextAdapter | TaggingAdapter) -> ModelConfig:
+    """Given word vectors decide the size of the embeddings."""
+    return config if adapter.vectors is None else replace(config, embedding_size=adapter.vectors.shape[1])
+
+
+_PAIRS = DataSide(_read_pairs, _fit_pairs)
+
+SIDES = {
+    "classification": DataSide(
+        partial(_read_sequences, "classification"), SequenceAdapter.fit_labels, split="stratified", classes=_labels
+    ),
+    "regression": DataSide(partial(_read_sequences, "regression"), SequenceAdapter.fit_values, model=_keep_steps),
+    "text-classification": DataSide(
+        _read_labelled, _fit_texts, split="stratified", classes=_labels, model=_size_of_vectors
+    ),
+    "tagging": DataSide(_read_tagged, _fit_tagged, classes=_tags, model=_size_of_vectors),
+    "language-model": DataSide(_read_corpus, _fit_corpus, split="time", unsupervised=True),
+    "translation": _PAIRS,
+    "summarisation": _PAIRS,
+}

@@ -1,0 +1,103 @@
+"""One tag per word: parts of speech, names of people and places."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from gatewise import losses, metrics
+from gatewise.data.text_adapters import TaggingAdapter
+from gatewise.errors import ConfigError
+from gatewise.models.config import ModelConfig, build
+from gatewise.models.sequence_model import BatchModel
+from gatewise.nn.crf import bio_transitions, log_partition, marginals, sequence_score, viterbi
+from gatewise.tasks.collate import words_with_tags
+from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.text_classification import begin_with
+from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
+
+
+def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
+    """The task of tagging words.
+
+    Args:
+        config: label smoothing, where there is no conditional random field.
+        adapter: fitted on the training data.
+
+    Returns:
+        The task; a prediction is a list of tags, one a word, its probabilities those of the tags given. Tags in the BIO
+        scheme (``B-person``, ``I-person``, ``O``) are measured as spans too, and only sequences of tags that the scheme
+        allows are answered by a conditional random field.
+
+    Raises:
+        ConfigError: settings that are for other tasks.
+    """
+    if config.class_weights != "none" or config.error != "squared":
+        raise ConfigError("tagging: expected no class weights and no loss.error, got some. Leave them out.")
+    tags = adapter.tags
+    spans = any(tag.startswith("B-") for tag in tags)
+
+    def build_model(model: ModelConfig) -> nn.Module:
+        sizes = {
+            "vocabulary_size": len(adapter.words),
+            "num_characters": len(adapter.characters),
+            "num_tags": len(tags),
+            "allowed": bio_transitions(tags) if spans else None,
+        }
+        built = build(model, sizes)
+        begin_with(built, adapter.vectors)
+        return BatchModel(built)
+
+    def loss(outputs: Outputs, batch: Batch) -> Loss:
+        assert batch.targets is not None
+        if outputs.scores.ndim == 4:
+            total = log_partition(outputs.scores, batch.lengths).sum()
+            total = total - sequence_score(outputs.scores, batch.targets, batch.lengths).sum()
+            return Loss(total, batch.lengths.sum())
+        return losses.token_cross_entropy(
+            outputs.scores, batch.targets, batch.lengths, smoothing=config.label_smoothing
+        )
+
+    def predict(model: nn.Module, batch: Batch, outputs: Outputs) -> list[Prediction]:
+        scores, lengths = outputs.scores, batch.lengths
+        if scores.ndim == 4:
+            best, chances = viterbi(scores, lengths), marginals(scores, lengths)
+        else:
+            best, chances = _trimmed(scores.argmax(-1), lengths), scores.double().softmax(-1)
+        return [
+            Prediction([tags[number] for number in row], [chance[t][number] for t, number in enumerate(row)])
+            for row, chance in zip(best, chances.tolist(), strict=True)
+        ]
+
+    def references(batch: Batch) -> list[list[str]]:
+        if batch.targets is None:
+            return []
+        return [[tags[number] for number in row] for row in _trimmed(batch.targets, batch.lengths)]
+
+    measures: dict[str, Callable[[Results], float]] = {"accuracy": _accuracy}
+    if spans:
+        measures = {"f1": _span_f1, **measures}
+    return Task(
+        name="tagging",
+        collate=words_with_tags,
+        build=build_model,
+        loss=loss,
+        predict=predict,
+        references=references,
+        metrics=measures,
+        monitor=Monitor("f1" if spans else "accuracy", "max"),
+    )
+
+
+def _trimmed(numbers: Tensor, lengths: Tensor) -> list[list[int]]:
+    return [row[:length] for row, length in zip(numbers.tolist(), lengths.tolist(), strict=True)]
+
+
+def _accuracy(results: Results) -> float:
+    """Share of words with the right tag."""
+    pairs = zip(results.predictions, results.references, strict=True)
+    right: list[bool] = [a == b for prediction, tags in pairs for a, b in zip(prediction.value, tags, strict=True)]
+    return sum(right) / max(1, len(right))
+
+
+def _span_f1(results: Results) -> float:
+    return metrics.span_f1([prediction.value for prediction in results.predictions], results.references)
