@@ -1,6 +1,6 @@
 """`Run`: a trained model with its data's side and its measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from gatewise.data.adapter import SequenceAdapter
-from gatewise.data.arrays import from_python
-from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
-from gatewise.data.files import suffixes
+from gatewise.api.generation import generate
+from gatewise.data.adapter import Adapter, Labelled, labels_of
 from gatewise.data.targets import Labels
 from gatewise.errors import DataError, RunError
+from gatewise.models.seq2seq import Seq2Seq
 from gatewise.reports.report import Measured, Report, render
-from gatewise.tasks import TASKS, Task
+from gatewise.tasks import SIDES, TASKS, Data, Task
 from gatewise.training.checkpoint import load_into
 from gatewise.training.config import Config
 from gatewise.training.evaluate import OnBatch, measure, run_model
@@ -74,7 +73,7 @@ class Run:
         return self.directory.read_config()
 
     @cached_property
-    def adapter(self) -> SequenceAdapter:
+    def adapter(self) -> Adapter:
         """What was measured on its training data."""
         return self.directory.read_adapter()
 
@@ -103,7 +102,12 @@ class Run:
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels of a classification, in the order of its probabilities."""
-        return self.adapter.targets.classes if isinstance(self.adapter.targets, Labels) else ()
+        labels = self._labels
+        return () if labels is None else labels.classes
+
+    @property
+    def _labels(self) -> Labels | None:
+        return labels_of(self.adapter)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -159,7 +163,44 @@ class Run:
             raise RunError(f"{self.path}: expected a classification for probabilities, got a {self.config.task}.")
         return np.array(rows, dtype=np.float64).reshape(-1, len(self.classes))
 
-    def read(self, data: Any = None, targets: Any = None, *, require_target: bool = False) -> SequenceData:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_length: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """A language model writes on; see :func:`gatewise.api.generation.generate`."""
+        return generate(
+            self, prompt, max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        )
+
+    def translate(self, texts: Sequence[str], *, beam_size: int | None = None) -> list[str]:
+        """The answer to each text, of a translation or summarisation.
+
+        Args:
+            texts: sources.
+            beam_size: answers to follow side by side; None for as many as the model was made with.
+
+        Raises:
+            RunError: the run's task gives no texts.
+        """
+        model = self.model
+        if not isinstance(model, Seq2Seq):
+            raise RunError(
+                f"{self.path}: expected a translation or summarisation, got a {self.config.task}. Train one."
+            )
+        before = model.beam_size
+        model.beam_size = beam_size or before
+        try:
+            return self.predict(list(texts))
+        finally:
+            model.beam_size = before
+
+    def read(self, data: Any = None, targets: Any = None, *, require_target: bool = False) -> Data:
         """Data as read, with the columns that the run was trained with.
 
         Args:
@@ -169,26 +210,19 @@ class Run:
         """
         if data is None:
             data = self.config.data.test
-            if data is not None and not Path(data).exists():
+            if data is not None and not is_there(data):
                 raise DataError(
                     f"{data}: expected the run's own test file, got nothing of that name in {Path.cwd()}. "
                     "Go to where it was trained, or name a file."
                 )
         if data is None:
             raise DataError(f"{self.path}: expected data, got none, and the run has no test file. Name a file.")
-        options = read_options(self.config)
-        channels = self.adapter.inputs.channels
-        if not _has_columns(data):
-            options = ReadOptions(task=options.task)
-        elif channels != default_channels(len(channels)):
-            # Named columns: those that the model was trained on, whatever else stands in the new table.
-            options = replace(options, features=channels)
         if require_target:
-            return read_with_targets(data, targets, options)
-        found = from_python(data, targets, options, require_target=False)
-        return replace(found, targets=None)  # answers are not looked at, right or wrong
+            return read_with_targets(data, targets, self.config, self.adapter)
+        found: Data = SIDES[self.config.task].read(data, targets, self.config.data, self.adapter, False)
+        return found
 
-    def run(self, data: SequenceData, *, on_batch: OnBatch | None = None) -> Results:
+    def run(self, data: Data, *, on_batch: OnBatch | None = None) -> Results:
         """Predictions and references of data as read."""
         settings = replace(self.config.train, device=self.device)
         fabric = make_fabric(settings, distributed=False)
@@ -222,18 +256,18 @@ class Run:
         if data is not None:
             more = self.read(data, require_target=True)
             sets[Path(more.source).name] = more
-        return self._write_report([self._measure(name, part) for name, part in sets.items()], prepared.train_data)
+        return self._write_report([self._measure(name, part) for name, part in sets.items()], prepared)
 
-    def _write_report(self, measured: Sequence[Measured], train_data: SequenceData) -> Path:
+    def _write_report(self, measured: Sequence[Measured], prepared: Prepared) -> Path:
         page = Report(
             title=self.path.name,
             config=self.config,
             versions=self.directory.versions(),
             adapter=self.adapter,
             history=self.history,
-            train_data=train_data,
+            train_data=prepared.train_data,
             measured=measured,
-            padding=training_padding(_kept_lengths(train_data, self.config), self.config.train),
+            padding=training_padding(prepared.train, self.config.train),
             parameters=sum(parameter.numel() for parameter in self._batch_model.parameters()),
             seconds=sum(line["seconds"] for line in self.history),
             device=_device_in_words(self.device, self.config.train.threads),
@@ -242,7 +276,7 @@ class Run:
         write_atomic(path, render(page))
         return path
 
-    def _measure(self, name: str, data: SequenceData) -> Measured:
+    def _measure(self, name: str, data: Data) -> Measured:
         results = self.run(data)
         return Measured(name, data, results, measure(self.task, results))
 
@@ -252,11 +286,10 @@ class Run:
                 f"{self.path}: expected a run trained from a file, got one trained from data in memory. "
                 "Its report was written when it was trained."
             )
-        options = read_options(self.config)
-        data = read_with_targets(self.config.data.train, None, options)
-        return prepare(data, read_optional(self.config.data.valid, options), self.config)
+        data = read_with_targets(self.config.data.train, None, self.config)
+        return prepare(data, read_optional(self.config.data.valid, self.config), self.config)
 
-    def finish(self, prepared: Prepared, test_data: SequenceData | None, *, report: bool) -> None:
+    def finish(self, prepared: Prepared, test_data: Data | None, *, report: bool) -> None:
         """The end of a training: chooses the threshold if asked for, measures, writes results and report."""
         chosen = {} if self.config.threshold == 0.5 else {"threshold": self._set_threshold(prepared)}
         measured = [self._measure("validation", prepared.valid_data)] if prepared.valid else []
@@ -266,38 +299,29 @@ class Run:
         summary: dict[str, Any] = {item.name: dict(item.metrics) for item in measured}
         self.directory.write_results({"best_epoch": best, "epochs": len(self.history), **chosen, **summary})
         if report:
-            self._write_report(measured, prepared.train_data)
+            self._write_report(measured, prepared)
 
     def _set_threshold(self, prepared: Prepared) -> float:
         """Puts the threshold that was asked for, or chosen, into the adapter."""
-        labels = self.adapter.targets
-        assert isinstance(labels, Labels)  # refused before the training otherwise
+        labels = self._labels
+        assert labels is not None  # refused before the training otherwise
         threshold = self.config.threshold
         if threshold == "auto":
             threshold = choose_threshold(labels, self.run(prepared.valid_data))
-        adapter = replace(self.adapter, targets=replace(labels, threshold=threshold))
+        assert isinstance(self.adapter, Labelled)
+        adapter = self.adapter.with_labels(replace(labels, threshold=threshold))
         self.directory.write_adapter(adapter)
         self.adapter = adapter
         self.__dict__.pop("task", None)  # it was made with the adapter as it was
         return threshold
 
 
-def read_options(config: Config) -> ReadOptions:
-    """How the run's tables become sequences."""
-    data = config.data
-    return ReadOptions(
-        id=data.id, time=data.time, features=data.features, target=data.target, group=data.group, task=config.task
-    )
+def is_there(data: str) -> bool:
+    """Whether the file, or each of two files "SOURCE,TARGET", exists."""
+    return Path(data).exists() or all(Path(part).exists() for part in data.split(","))
 
 
-def _has_columns(data: Any) -> bool:
-    """Whether the columns that a run was trained with can be asked of these data."""
-    if isinstance(data, str | Path):
-        return suffixes(Path(data))[0] not in (".ts", ".npz")
-    return hasattr(data, "columns")  # a frame
-
-
-def read_with_targets(data: Any, targets: Any, options: ReadOptions) -> SequenceData:
+def read_with_targets(data: Any, targets: Any, config: Config, adapter: Adapter | None = None) -> Data:
     """Data with a target for every sequence, in any form that :func:`train` takes.
 
     Raises:
@@ -305,8 +329,9 @@ def read_with_targets(data: Any, targets: Any, options: ReadOptions) -> Sequence
     """
     if data is None:
         raise DataError("data: expected a file to learn from, got none. Name it with --data.")
-    found = from_python(data, targets, options, require_target=True)
-    if found.targets is None:
+    side = SIDES[config.task]
+    found: Data = side.read(data, targets, config.data, adapter, True)
+    if found.targets is None and not side.unsupervised:
         raise DataError(
             f"{found.source}: expected a target for every sequence, got none. "
             "Name the target column with --target, or give targets."
@@ -314,9 +339,9 @@ def read_with_targets(data: Any, targets: Any, options: ReadOptions) -> Sequence
     return found
 
 
-def read_optional(data: Any, options: ReadOptions) -> SequenceData | None:
+def read_optional(data: Any, config: Config) -> Data | None:
     """Data with a target for every sequence, or None where no data are given."""
-    return None if data is None else read_with_targets(data, None, options)
+    return None if data is None else read_with_targets(data, None, config)
 
 
 def fresh_model(task: Task, config: Config) -> nn.Module:
@@ -324,11 +349,6 @@ def fresh_model(task: Task, config: Config) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
         return task.build(config.model)
-
-
-def _kept_lengths(data: SequenceData, config: Config) -> Sequence[int]:
-    length = config.data.length
-    return data.lengths.tolist() if length is None else [length] * len(data)
 
 
 def _device_in_words(device: str, threads: int) -> str:

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from gatewise.api.run import Run, fresh_model, read_optional, read_options, read_with_targets
-from gatewise.data.adapter import SequenceAdapter
-from gatewise.data.targets import Labels, Values
+from gatewise.api.run import Run, fresh_model, read_optional, read_with_targets
+from gatewise.data.adapter import Adapter, labels_of
 from gatewise.errors import ConfigError, RunError
 from gatewise.models.config import resolve
-from gatewise.tasks import TASKS, Task, fit_model
+from gatewise.tasks import SIDES, TASKS, Task
 from gatewise.training.checkpoint import Progress, Tensors
 from gatewise.training.config import (
     Config,
@@ -100,10 +99,9 @@ def train(
     resumes = bool(before) and directory.file("state.safetensors").exists()  # without a checkpoint, from the beginning
 
     # Everything that can be wrong with data and settings is found before the first file is written.
-    options = read_options(chosen)
-    train_data = read_with_targets(chosen.data.train if data is None else data, targets, options)
-    valid_data = read_optional(valid if valid is not None else chosen.data.valid, options)
-    test_data = read_optional(test if test is not None else chosen.data.test, options)
+    train_data = read_with_targets(chosen.data.train if data is None else data, targets, chosen)
+    valid_data = read_optional(valid if valid is not None else chosen.data.valid, chosen)
+    test_data = read_optional(test if test is not None else chosen.data.test, chosen)
     prepared = prepare(train_data, valid_data, chosen)
     chosen = _settled(chosen, prepared)
     if resumes:
@@ -202,10 +200,10 @@ def _settled(config: Config, prepared: Prepared) -> Config:
     Raises:
         ConfigError: a threshold without two classes to decide between.
     """
-    model = resolve(fit_model(config.model, prepared.adapter))
+    model = resolve(SIDES[config.task].model(config.model, prepared.adapter))
     train = settle(config.train, sequences=len(prepared.train), hidden_size=max(model.hidden_sizes or (0,)))
-    targets = prepared.adapter.targets
-    if config.threshold != 0.5 and not (isinstance(targets, Labels) and len(targets.classes) == 2):
+    labels = labels_of(prepared.adapter)
+    if config.threshold != 0.5 and (labels is None or len(labels.classes) != 2):
         raise ConfigError(f"threshold: expected two classes to decide between, got {config.threshold} without them.")
     return replace(config, model=model, train=train)
 
@@ -220,26 +218,17 @@ def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> None:
 
 
 def _summary(config: Config, prepared: Prepared, model: nn.Module, device: torch.device) -> str:
-    lengths = prepared.train_data.lengths
-    layout = f"{prepared.train_data.source}: {prepared.train_data.layout}.\n" if prepared.train_data.layout else ""
-    steps = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
-    channels = prepared.adapter.input_size
+    data = prepared.train_data
+    layout = f"{data.source}: {data.layout}.\n" if data.layout else ""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     threads = (
         f", {config.train.threads} thread{'s' if config.train.threads > 1 else ''}" if device.type == "cpu" else ""
     )
     return layout + (
-        f"{len(prepared.train)} sequences to learn from, {len(prepared.valid)} to choose the best epoch on; "
-        f"{channels} channel{'s' if channels > 1 else ''}, {steps} steps; {_answers(prepared.adapter.targets)}. "
+        f"{len(data):,} sequences to learn from, {len(prepared.valid_data):,} to choose the best epoch on; "
+        f"{prepared.adapter.summary(data)}. "
         f"Recipe {config.model.recipe}, {parameters:,} parameters, {device.type}{threads}."
     )
-
-
-def _answers(targets: Labels | Values) -> str:
-    if isinstance(targets, Labels):
-        return f"{len(targets.classes)} classes"
-    names = ", ".join(targets.names)
-    return f"predicts {names} for every step" if targets.per_step else f"predicts {names}"
 
 
 def new_directory(name: str) -> RunDirectory:
@@ -249,27 +238,22 @@ def new_directory(name: str) -> RunDirectory:
     return RunDirectory(next(place for place in places if not place.exists()))
 
 
-def _start_from(model: nn.Module, other: RunDirectory, adapter: SequenceAdapter) -> list[str]:
+def _start_from(model: nn.Module, other: RunDirectory, adapter: Adapter) -> list[str]:
     """Takes over the weights of another run; returns what was left as initialised.
 
-    Weights that do not fit are left, and the head where its scores stand for something else.
+    Weights that do not fit are left, and those whose rows stand for something else: other classes, another vocabulary.
     """
     weights: Tensors = other.read_weights()
     mine = model.state_dict()
-    theirs, ours = other.read_adapter().targets, adapter.targets
-    same_answers = _meaning(theirs) == _meaning(ours)
+    theirs, ours = other.read_adapter().meanings(), adapter.meanings()
+    others = [part for part, names in ours.items() if theirs.get(part) != names]
     fitting = {
         name: value
         for name, value in weights.items()
-        if name in mine and mine[name].shape == value.shape and (same_answers or ".head." not in name)
+        if name in mine and mine[name].shape == value.shape and not any(part in name for part in others)
     }
     if not fitting:
         raise RunError(f"{other.path}: expected weights that fit this model, got none that do. Use the same recipe.")
     model.load_state_dict({**mine, **fitting})
     left = sorted(mine.keys() - fitting.keys())
     return [f"{other.path} had no fitting weights for {', '.join(left)}; they start anew"] if left else []
-
-
-def _meaning(targets: Labels | Values) -> tuple[str, ...]:
-    """What each score of a model stands for."""
-    return targets.classes if isinstance(targets, Labels) else targets.names

@@ -15,8 +15,13 @@ output = Console()
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)]
 DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="FILE", help="Sequences: .ts .tsv .txt .csv .parquet .npz, also .gz .xz."),
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="FILE",
+        help="Numbers: .ts .tsv .txt .csv .parquet .npz. Texts: .txt .csv .tsv .parquet .jsonl .conll .conllu, or two "
+        "files line by line, SOURCE,TARGET. Also .gz .xz.",
+    ),
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads.")]
@@ -26,6 +31,9 @@ FeaturesOption = Annotated[
     str | None, typer.Option("--features", metavar="COLUMN,...", help="Tables: input columns.  [default: the rest]")
 ]
 TargetOption = Annotated[str | None, typer.Option("--target", metavar="COLUMN,...", help="Tables: the answer.")]
+TextOption = Annotated[
+    str | None, typer.Option("--text", metavar="COLUMN", help='Tables, JSON lines: the text.  [default: "text" ...]')
+]
 GroupOption = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Whose sequence it is: one side of the split only.")
 ]

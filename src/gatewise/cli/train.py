@@ -18,6 +18,7 @@ from gatewise.cli.common import (
     GroupOption,
     IdOption,
     TargetOption,
+    TextOption,
     ThreadsOption,
     TimeOption,
     errors,
@@ -34,17 +35,23 @@ Outcome = TypeVar("Outcome")
 
 def train(
     task: Annotated[
-        str | None, typer.Argument(metavar="TASK", help="classification or regression.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="TASK",
+            help="classification, regression, text-classification, tagging, language-model, translation or "
+            "summarisation.",
+            show_default=False,
+        ),
     ] = None,
     data: DataOption = None,
     test: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Measured at the end; nothing is chosen by it.")
+        str | None, typer.Option(metavar="FILE", help="Measured at the end; nothing is chosen by it.")
     ] = None,
     valid: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Chooses the best epoch.  [default: a part of the data]")
+        str | None, typer.Option(metavar="FILE", help="Chooses the best epoch.  [default: a part of the data]")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory.  [default: runs/TASK-TIME]")] = None,
-    recipe: Annotated[str | None, typer.Option(help="Model: lstm, bilstm or lstm-fcn.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Model, as in docs/settings.md.  [default: the task's]")] = None,
     kernel: Annotated[
         str | None, typer.Option(help="What computes the LSTM: auto, or a name that `gatewise kernels` lists.")
     ] = None,
@@ -56,6 +63,11 @@ def train(
     features: FeaturesOption = None,
     target: TargetOption = None,
     group: GroupOption = None,
+    text: TextOption = None,
+    tokens: Annotated[str | None, typer.Option(help="Texts: words, characters, bytes or subwords.")] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Texts: word vectors to begin with (word2vec, GloVe).")
+    ] = None,
     length: Annotated[int | None, typer.Option(metavar="N", help="Cut or pad every sequence to N steps.")] = None,
     scale: Annotated[str | None, typer.Option(help="channel, sequence or none.")] = None,
     missing: Annotated[str | None, typer.Option(help="Missing values: mean, previous or indicator.")] = None,
@@ -78,7 +90,7 @@ def train(
     precision: Annotated[str | None, typer.Option(help="32, bf16, 16 or 64.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
 ) -> None:
-    """Train a model on sequences in a file, measure it, and write a report.
+    """Train a model on sequences or texts in a file, measure it, and write a report.
 
     Example: `gatewise train classification --data train.ts --test test.ts --out runs/vowels`
 
@@ -99,6 +111,9 @@ def train(
         "data.features": names(features),
         "data.target": names(target),
         "data.group": group,
+        "data.text.column": text,
+        "data.text.tokens": tokens,
+        "data.text.embeddings": None if embeddings is None else str(embeddings),
         "data.length": length,
         "data.scale": scale,
         "data.missing": missing,
