@@ -54,3 +54,31 @@ def test_parts_add_up():
     parts = [losses.cross_entropy(scores[i::3], targets[i::3], weights=weights) for i in range(3)]
     torch.testing.assert_close(sum(part.total for part in parts), whole.total)
     torch.testing.assert_close(sum(part.count for part in parts), whole.count)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_many_classes_are_those_of_torch(dtype, smoothing):
+    generator = torch.Generator().manual_seed(0)
+    scores = (4 * torch.randn(2 * losses.BLOCK + 3, losses.LARGE, generator=generator)).to(dtype)
+    targets = torch.randint(losses.LARGE, (len(scores),), generator=generator)
+    ours, theirs = scores.clone().requires_grad_(), scores.double().requires_grad_()
+    loss = losses.cross_entropy(ours, targets, smoothing=smoothing)
+    expected = torch.nn.functional.cross_entropy(theirs, targets, reduction="sum", label_smoothing=smoothing)
+    (loss.total / 7).backward()
+    (expected / 7).backward()
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-12 if dtype == torch.float64 else 1e-5)
+    tolerance = {torch.float64: 1e-14, torch.float32: 1e-7, torch.bfloat16: 1e-3}[dtype]
+    torch.testing.assert_close(
+        ours.grad.double(), theirs.grad, atol=tolerance, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5
+    )
+    with torch.no_grad():
+        assert losses.cross_entropy(scores, targets, smoothing=smoothing).total == loss.total
+
+
+def test_an_answer_a_step_counts_real_steps():
+    scores, targets = torch.randn(3, 5, 4), torch.randint(4, (3, 5))
+    loss = losses.token_cross_entropy(scores, targets, torch.tensor([5, 2, 0]))
+    rows = torch.cat([scores[0], scores[1, :2]]), torch.cat([targets[0], targets[1, :2]])
+    assert loss.count == 7
+    assert loss.total.item() == pytest.approx(losses.cross_entropy(*rows).total.item(), rel=1e-6)

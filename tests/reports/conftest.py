@@ -1,40 +1,21 @@
 """Reports of invented runs: no model behind them, but data, answers and curves like those of real ones."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from reports import invented_texts
+from reports.invented import report
 
 from gatewise.data.dataset import SequenceData, default_channels
-from gatewise.reports.report import Measured, Report, render
-from gatewise.tasks import TASKS, fit_adapter
-from gatewise.training.config import Config, DataConfig, TrainConfig
-from gatewise.training.evaluate import measure
+from gatewise.reports.report import Report, render
+from gatewise.tasks import SIDES
+from gatewise.training.config import Config, DataConfig
 from gatewise.types import Prediction, Results
-
-
-def history(epochs: int, metrics: Mapping[str, float], *, best: int) -> list[dict[str, Any]]:
-    """Curves that fall and level off."""
-    lines = []
-    for epoch in range(1, epochs + 1):
-        fall = np.exp(-epoch / 8)
-        valid = {
-            f"valid_{name}": value * (1 - fall) for name, value in metrics.items() if name not in ("loss", "count")
-        }
-        lines.append(
-            {
-                "epoch": epoch,
-                "step": epoch * 9,
-                "lr": 3e-3 * np.sin(np.pi * epoch / (epochs + 1)),
-                "train_loss": 2 * fall,
-            }
-            | {"valid_loss": 0.3 + 1.8 * fall + 0.004 * epoch, **valid, "best": epoch == best, "seconds": 1.37}
-        )
-    return lines
 
 
 def waves(lengths: Sequence[int], kinds: Sequence[float], channels: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -74,30 +55,6 @@ def guesses(data: SequenceData, adapter: Any, *, skill: float, seed: int) -> Res
     return Results(float(-np.log(chances).mean()), predictions, list(data.targets))
 
 
-def report(task: str, train: SequenceData, sets: Mapping[str, tuple[SequenceData, Results]], **more: Any) -> Report:
-    """A report of these data and answers."""
-    config = more.pop("config", Config(task=task, data=DataConfig(train="data/train.ts"), train=TrainConfig(epochs=40)))
-    adapter = more.pop("adapter", None) or fit_adapter(task, train)
-    measured = [
-        Measured(name, data, results, measure(TASKS[task](config.loss, adapter), results))
-        for name, (data, results) in sets.items()
-    ]
-    defaults = {
-        "title": "vowels",
-        "config": config,
-        "versions": {"gatewise": "0.1.0", "python": "3.11.9", "torch": "2.13.0"},
-        "adapter": adapter,
-        "history": history(40, measured[0].metrics if measured else {}, best=31),
-        "train_data": train,
-        "measured": measured,
-        "padding": 0.034,
-        "parameters": 176_994,
-        "seconds": 54.8,
-        "device": "CPU, 2 threads",
-    }
-    return Report(**{**defaults, **more})
-
-
 def classified(
     classes: Sequence[str],
     *,
@@ -126,7 +83,7 @@ def classified(
                 rows=range(10, 10 + len(labels)),
             )
         )
-    adapter = fit_adapter("classification", parts[0])
+    adapter = SIDES["classification"].fit(parts[0], DataConfig())
     adapter = replace(adapter, targets=replace(adapter.targets, threshold=threshold))
     names = ("validation", "test")
     sets = {
@@ -255,6 +212,12 @@ def every_report(
 ) -> dict[str, Report]:
     """All of them by name."""
     return {name: value for name, value in locals().items() if isinstance(value, Report)}
+
+
+@pytest.fixture(scope="session")
+def text_reports() -> dict[str, Report]:
+    """Reports of every task on text, by name."""
+    return invented_texts.every_report()
 
 
 @dataclass

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 HEIGHT = 340
 
 
-def class_counts(counts: Mapping[str, Sequence[int]], *, classes: Sequence[str]) -> "Figure":
+def class_counts(counts: Mapping[str, Sequence[int]], *, classes: Sequence[str], noun: str = "sequence") -> "Figure":
     """How many sequences of each class there are in each set.
 
     Args:
         counts: ``[K]`` of each set.
         classes: names of the K classes.
+        noun: what is counted, if not sequences.
     """
     places = list(range(len(classes)))
     traces = [
@@ -44,7 +45,7 @@ def class_counts(counts: Mapping[str, Sequence[int]], *, classes: Sequence[str])
         {
             "barmode": "group",
             "bargap": 0.25,
-            "xaxis": {"title": {"text": "sequences"}, "rangemode": "tozero"},
+            "xaxis": {"title": {"text": f"{noun}s"}, "rangemode": "tozero"},
             "yaxis": {**_class_axis(classes, 20), "range": [len(classes) - 0.5, -0.5], "showgrid": False},
             "legend": {"traceorder": "normal"},
             "showlegend": len(traces) > 1,
@@ -172,12 +173,13 @@ def _square(traces: Sequence[Mapping[str, Any]], x: str, y: str) -> "Figure":
     return figure(traces, HEIGHT, layout)
 
 
-def reliability(bins: Calibration, *, title: str) -> "Figure":
+def reliability(bins: Calibration, *, title: str, noun: str = "sequence") -> "Figure":
     """How often what is said with a probability comes true, and how often each probability is said.
 
     Args:
         bins: of :func:`gatewise.reports.measures.calibration`.
         title: of the horizontal axis.
+        noun: what is counted, if not sequences.
     """
     seen = bins.counts > 0
     middle = (bins.edges[:-1] + bins.edges[1:]) / 2
@@ -185,7 +187,7 @@ def reliability(bins: Calibration, *, title: str) -> "Figure":
         "type": "scatter",
         "x": plain(bins.probability[seen]),
         "y": plain(bins.share[seen]),
-        "customdata": [counted(int(count), "sequence") for count in bins.counts[seen]],
+        "customdata": [counted(int(count), noun) for count in bins.counts[seen]],
         "name": "this model",
         "mode": "lines+markers",
         "marker": {"size": 8},

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gatewise.data.adapter import SequenceAdapter
-from gatewise.data.dataset import SequenceData
 from gatewise.training.config import Config
 from gatewise.types import Results
 
@@ -16,13 +14,13 @@ class Measured:
 
     Attributes:
         name: ``"validation"``, ``"test"``, or a file's name.
-        data: as read: targets, ids and rows, for the pictures.
+        data: as read, of the kind that the task reads: targets, ids and rows, for the pictures.
         results: predictions and references, in the order of the data.
         metrics: name to value.
     """
 
     name: str
-    data: SequenceData
+    data: Any
     results: Results
     metrics: Mapping[str, float]
 
@@ -35,9 +33,9 @@ class Report:
         title: the name of the run's directory.
         config: every setting, resolved.
         versions: package to version.
-        adapter: what was measured on the training data.
+        adapter: what was measured on the training data; that of the task.
         history: lines of ``metrics.jsonl``, one an epoch.
-        train_data: what was learnt from.
+        train_data: what was learnt from, of the same kind as that of ``measured``.
         measured: validation first, test after it where there is one; the last is what the headline is about.
         padding: share of padding in training batches, 0 to 1.
         parameters: trainable parameters.
@@ -48,9 +46,9 @@ class Report:
     title: str
     config: Config
     versions: Mapping[str, str]
-    adapter: SequenceAdapter
+    adapter: Any
     history: Sequence[Mapping[str, Any]]
-    train_data: SequenceData
+    train_data: Any
     measured: Sequence[Measured]
     padding: float
     parameters: int
@@ -64,7 +62,7 @@ class Report:
         return known[-1] if known else None
 
     @property
-    def splits(self) -> dict[str, SequenceData]:
+    def splits(self) -> dict[str, Any]:
         """Every data set by name, training first."""
         return {"training": self.train_data, **{measured.name: measured.data for measured in self.measured}}
 

@@ -30,6 +30,13 @@ def paragraph(sentence: str) -> Html:
     return Html(f"<p>{text(sentence)}</p>")
 
 
+def bullets(sentences: Sequence[str]) -> Html:
+    """A list of plain sentences; nothing for none."""
+    if not sentences:
+        return Html("")
+    return Html("<ul>\n" + "\n".join(f"<li>{text(sentence)}</li>" for sentence in sentences) + "\n</ul>")
+
+
 def code(content: str, *, name: str) -> Html:
     """Text to copy, with a button for it; ``name`` says what it is."""
     return Html(
@@ -69,7 +76,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, name: str, text
         name: what the table holds, for those who hear the page.
         texts: how many columns are text and begin at the left; the others are numbers.
     """
-    sides = [' class="text"' if place < texts else "" for place in range(len(head))]
+    sides = [' class="text" dir="auto"' if place < texts else "" for place in range(len(head))]
     top = "".join(f'<th scope="col"{side}>{text(cell)}</th>' for cell, side in zip(head, sides, strict=True))
     body = "\n".join(
         f'<tr><th scope="row"{sides[0]}>{text(row[0])}</th>'
@@ -137,6 +144,29 @@ def panel(*figures: "Figure", title: str, note: str, alt: str) -> Html:
 def panels(drawings: Sequence[Html]) -> Html:
     """Many small drawings in as many columns as there is room for."""
     return Html(f'<div class="panels">\n{join(*drawings)}\n</div>')
+
+
+def card(*parts: Html, title: str, note: str) -> Html:
+    """One of many texts, under a title and a note."""
+    head = f"<figcaption><strong>{text(title)}</strong><span>{text(note)}</span></figcaption>"
+    return Html(f'<figure class="card">{head}{join(*parts)}</figure>')
+
+
+def cards(texts: Sequence[Html], *, wide: bool = False) -> Html:
+    """Cards, ``wide`` ones below one another, others side by side where the page is wide enough."""
+    return Html(f'<div class="cards{" wide" if wide else ""}">\n{join(*texts)}\n</div>')
+
+
+def answers(parts: Sequence[tuple[str, Html]]) -> Html:
+    """Texts that belong together, each with its name: source, answer, reference."""
+    rows = "".join(f"<dt>{text(name)}</dt><dd>{part}</dd>" for name, part in parts)
+    return Html(f'<dl class="answers">{rows}</dl>')
+
+
+def scale(steps: Sequence[tuple[float, str]], *, kind: str) -> Html:
+    """What shades of a text mean: strength, 0 to 1, and its name."""
+    items = "".join(f'<li><span style="--s:{strength:.2f}">{text(name)}</span></li>' for strength, name in steps)
+    return Html(f'<ul class="scale {kind}" aria-label="Shades">{items}</ul>')
 
 
 def legend(names: Sequence[str]) -> Html:

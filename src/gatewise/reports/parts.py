@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gatewise.data.dataset import SequenceData
 from gatewise.data.scaling import Scaler
 from gatewise.reports import page, plots
 from gatewise.reports.content import Measured, Report
 from gatewise.reports.page import Html
 from gatewise.reports.words import counted, number, percent, shorten
+from gatewise.tasks import Data
 
 CHANNELS = 6  # drawn at most: as many as there are colours
 UNEQUAL = 10.0  # channels this many times wider than others would hide them
@@ -39,9 +39,9 @@ class Metric:
         return percent(value) if self.share else number(value)
 
 
-def metrics_table(report: Report, words: Mapping[str, Metric]) -> Html:
-    """Every metric of every measured data set; those without words keep their names."""
-    rows = [["Sequences", *(f"{len(measured.data):,}" for measured in report.measured)]]
+def metrics_table(report: Report, words: Mapping[str, Metric], *, noun: str = "sequence") -> Html:
+    """Every metric of every measured data set; those without words keep their names. ``noun``: what was counted."""
+    rows = [[f"{noun.capitalize()}s", *(f"{len(measured.data):,}" for measured in report.measured)]]
     names = dict.fromkeys(name for measured in report.measured for name in measured.metrics if name != "count")
     for name in names:
         metric = words.get(name, Metric(name.replace("_", " ").capitalize(), "", share=False))
@@ -54,9 +54,9 @@ def metrics_table(report: Report, words: Mapping[str, Metric]) -> Html:
     )
 
 
-def about(measured: Measured) -> str:
-    """What a reader must know of where the results come from."""
-    many = counted(len(measured.results.references), "sequence")
+def about(measured: Measured, *, many: str | None = None) -> str:
+    """What a reader must know of where the results come from; ``many`` says of how many, if not of sequences."""
+    many = many or counted(len(measured.results.references), "sequence")
     if measured.name == "validation":
         return f"Measured on the validation data, {many}. The best epoch was chosen on them, so this flatters a little."
     if measured.name == "test":
@@ -64,9 +64,10 @@ def about(measured: Measured) -> str:
     return f"Measured on {measured.name}, {many}."
 
 
-def row_name(data: SequenceData, index: int) -> str:
-    """Where a sequence stands: its row in predictions, counted from 0, and its line in the file.
+def row_name(data: Data, index: int) -> str:
+    """Where a sequence or a text stands: its row in predictions, counted from 0, and its line in the file.
 
+    >>> from gatewise.data.dataset import SequenceData
     >>> row_name(SequenceData([], ids=["a7"], rows=[12]), 0)
     'row 0, line 12, id a7'
     """

@@ -4,7 +4,7 @@ import numpy as np
 
 from gatewise import metrics
 from gatewise.data.targets import Values
-from gatewise.reports import measures, page, plots
+from gatewise.reports import measures, page, plots, sequences
 from gatewise.reports.content import Measured, Report
 from gatewise.reports.page import Html
 from gatewise.reports.parts import Drawing, Metric, about, drawings, metrics_table, row_name
@@ -60,7 +60,8 @@ def data(report: Report) -> list[Html]:
         )
         for k, name in enumerate(values.names[:TARGETS])
     ]
-    return [page.subsection("Targets", _limited(values), page.columns(*pictures)), _examples(report, values)]
+    targets = page.subsection("Targets", _limited(values), page.columns(*pictures))
+    return [*sequences.overview(report), targets, _examples(report, values)]
 
 
 def results(report: Report, measured: Measured) -> list[Html]:
@@ -79,8 +80,7 @@ def results(report: Report, measured: Measured) -> list[Html]:
 
 
 def _values(report: Report) -> Values:
-    values = report.adapter.targets
-    assert isinstance(values, Values)
+    values: Values = report.adapter.targets
     return values
 
 

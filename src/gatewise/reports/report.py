@@ -8,15 +8,23 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from gatewise.data.dataset import SequenceData
-from gatewise.reports import classification, page, plots, regression
+from gatewise.reports import (
+    classification,
+    language_model,
+    page,
+    pairs,
+    plots,
+    regression,
+    tagging,
+    text_classification,
+)
 from gatewise.reports.content import Measured, Report
 from gatewise.reports.page import Html
-from gatewise.reports.words import counted, duration, listed, number, percent
+from gatewise.reports.words import counted, duration, number
 from gatewise.tasks import TASKS
 from gatewise.training.config import to_plain
 
-CHANNELS = 20  # rows of the table of channels
+METRICS = {"f1": "F1", "bleu": "BLEU", "rouge1": "ROUGE-1", "r2": "R²"}  # those whose names are no words
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,13 @@ class Chapters:
 REPORTS = {
     "classification": Chapters(classification.headline, classification.data, classification.results),
     "regression": Chapters(regression.headline, regression.data, regression.results),
+    "text-classification": Chapters(
+        text_classification.headline, text_classification.data, text_classification.results
+    ),
+    "tagging": Chapters(tagging.headline, tagging.data, tagging.results),
+    "language-model": Chapters(language_model.headline, language_model.data, language_model.results),
+    "translation": Chapters(pairs.headline, pairs.data, pairs.results),
+    "summarisation": Chapters(pairs.headline, pairs.data, pairs.results),
 }
 
 
@@ -47,12 +62,12 @@ def render(report: Report) -> str:
     shown = report.shown
     results = task.results(report, shown) if shown else [page.paragraph("Nothing was measured.")]
     chapters = {
-        "Data": page.join(*_data(report), *task.data(report)),
+        "Data": page.join(*task.data(report)),
         "Training": _training(report),
         "Results": page.join(*results),
         "Settings": _settings(report),
     }
-    return page.page(f"{report.title}: {report.config.task}", _header(report, task, shown), chapters)
+    return page.page(f"{report.title}: {_title(report.config.task).lower()}", _header(report, task, shown), chapters)
 
 
 def _header(report: Report, task: Chapters, shown: Measured | None) -> Html:
@@ -66,58 +81,14 @@ def _header(report: Report, task: Chapters, shown: Measured | None) -> Html:
     ]
     return page.join(
         Html(f"<h1>{page.text(report.title)}</h1>"),
-        Html(f'<p class="kind">{page.text(report.config.task.capitalize())} of {page.text(source)}</p>'),
+        Html(f'<p class="kind">{page.text(_title(report.config.task))} of {page.text(source)}</p>'),
         page.facts(cards),
     )
 
 
-def _data(report: Report) -> list[Html]:
-    """Sizes, lengths and channels: what every task has."""
-    scaler = report.adapter.inputs
-    rows = [[name, *_size(split)] for name, split in report.splits.items()]
-    sizes = page.table(
-        ["Set", "Sequences", "Steps: fewest", "median", "most", "Missing values"], rows, name="Sizes of the data sets"
-    )
-    sentence = f"{counted(len(scaler.channels), 'channel')}: {listed(list(scaler.channels))}. "
-    sentence += f"{percent(report.padding)} of the values in training batches are padding."
-    return [page.paragraph(sentence), sizes, page.columns(_lengths(report), _channels(report))]
-
-
-def _size(split: SequenceData) -> list[str]:
-    lengths = split.lengths
-    if not len(lengths):
-        return ["0", *["—"] * 4]
-    steps = [f"{lengths.min():,}", number(float(np.median(lengths))), f"{lengths.max():,}"]
-    values = sum(sequence.size for sequence in split.sequences)
-    missing = sum(int(np.isnan(sequence).sum()) for sequence in split.sequences)
-    return [f"{len(split):,}", *steps, percent(missing / values if values else 0.0)]
-
-
-def _lengths(report: Report) -> Html:
-    lengths = {name: split.lengths for name, split in report.splits.items() if len(split)}
-    found = np.unique(np.concatenate(list(lengths.values())))
-    if len(found) == 1:
-        return page.subsection("Lengths", page.paragraph(f"Every sequence has {counted(int(found[0]), 'step')}."))
-    picture = page.picture(
-        plots.histogram(lengths, title="steps"),
-        caption="How long the sequences are, as shares of each set; the sets should look alike.",
-        alt=f"Histogram of lengths, {found.min()} to {found.max()} steps.",
-    )
-    return page.subsection("Lengths", picture)
-
-
-def _channels(report: Report) -> Html:
-    scaler = report.adapter.inputs
-    steps = sum(len(sequence) for sequence in report.train_data.sequences)
-    missing = sum((np.isnan(sequence).sum(axis=0) for sequence in report.train_data.sequences), np.zeros(1))
-    shares = np.broadcast_to(missing / max(steps, 1), (len(scaler.channels),))
-    rows = [
-        [name, number(mean), number(std), percent(float(share))]
-        for name, mean, std, share in zip(scaler.channels, scaler.mean, scaler.std, shares, strict=True)
-    ]
-    more = page.paragraph(f"The first {CHANNELS} of {len(rows)} channels.") if len(rows) > CHANNELS else Html("")
-    head = ["Channel", "Mean", "Standard deviation", "Missing values"]
-    return page.subsection("Channels", page.table(head, rows[:CHANNELS], name="Channels in the training data"), more)
+def _title(task: str) -> str:
+    """A task's name as a reader writes it."""
+    return task.replace("-", " ").capitalize()
 
 
 def _training(report: Report) -> Html:
@@ -126,7 +97,7 @@ def _training(report: Report) -> Html:
     monitor = TASKS[report.config.task](report.config.loss, report.adapter).monitor
     epochs, best = [line["epoch"] for line in report.history], report.best_epoch
     marked = "" if best is None else f" The dotted line marks the best epoch, {best}."
-    metric = monitor.metric.replace("_", " ")
+    metric = METRICS.get(monitor.metric, monitor.metric)
     losses = {"training": _column(report, "train_loss"), "validation": _column(report, "valid_loss")}
     chosen = {metric: _column(report, f"valid_{monitor.metric}")}
     rate = _column(report, "lr")
