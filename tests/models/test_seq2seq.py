@@ -11,13 +11,13 @@ import gatewise
 from gatewise.cell import Cell
 from gatewise.decoding.beam import beam_search
 from gatewise.errors import OptionError, ShapeError
-from gatewise.models.decoder import FORBIDDEN
 from gatewise.models.pointer import mix_copy
 from gatewise.models.seq2seq import PairModel, pointer, seq2seq
 from gatewise.sequences import BOS, EOS, PAD, UNK
 from gatewise.types import Batch, Pair
 
 V = 11
+FORBIDDEN = [PAD, UNK, BOS]
 LENGTHS, TARGET_LENGTHS = torch.tensor([5, 1, 3]), torch.tensor([2, 4, 3])
 VARIANTS = list(itertools.product([False, True], [False, True]))  # input_feeding, copy
 OPTIONS = [
@@ -133,6 +133,8 @@ def test_copying_stays_finite_at_the_extremes():
         at = torch.tensor([[[gate]]], requires_grad=True)
         found = mix_copy(scores, at, weights, torch.tensor([[3, 0, 1]]))
         assert torch.isfinite(found).all()
+        expected = scores.double().log_softmax(-1)[0, 0, 2] + F.logsigmoid(at.double())[0, 0, 0]
+        assert found[0, 0, 2].item() == pytest.approx(expected.item(), rel=1e-6)  # not in the source
         grads = torch.autograd.grad(found.sum(), [scores, at, weights])
         assert all(torch.isfinite(grad).all() for grad in grads)
 
@@ -147,7 +149,7 @@ def test_whole_answers_equal_step_by_step(input_feeding, copy, options):
     outputs = model.run(inputs, LENGTHS)
     log_probs, attention = stepwise(model, inputs, LENGTHS)
     torch.testing.assert_close(log_probs[..., 3:], outputs.scores.log_softmax(-1)[..., 3:])
-    assert torch.all(log_probs[..., list(FORBIDDEN)] == -torch.inf)
+    assert torch.all(log_probs[..., FORBIDDEN] == -torch.inf)
     torch.testing.assert_close(attention, outputs.attention)
     torch.testing.assert_close(attention.sum(-1), torch.ones(3, 4).double())
 
@@ -245,7 +247,7 @@ def test_one_beam_is_the_greedy_loop(input_feeding, copy):
         written = [BOS]
         while len(written) <= 6:
             scores = model(Pair(source[row : row + 1], torch.tensor([written])))[0, -1]
-            scores[list(FORBIDDEN)] = -torch.inf
+            scores[FORBIDDEN] = -torch.inf
             if (token := scores.argmax().item()) == EOS:
                 break
             written.append(token)
@@ -270,21 +272,21 @@ def test_gradients_reach_everything(input_feeding, copy, sampling_decay):
 
 def test_sampling_follows_its_schedule():
     """After i batches, a share k / (k + exp(i / k)) of the rows is fed the true token, here one no model samples."""
-    model = build(sampling_decay=20.0, input_feeding=False)
+    model = build(sampling_decay=2.0, input_feeding=False)
     rows = 3000
     inputs = Pair(torch.full((rows, 2), 5), torch.tensor([[BOS, UNK]]).expand(rows, 2))
     truth = model.run(Pair(inputs.source[:1], inputs.shifted[:1])).scores[0, 1]
-    for i in (0, 40, 80):
+    for i in (0, 1, 4):
         model.train().decoder.calls.fill_(i)
         with torch.no_grad():
             scores = model.run(inputs).scores[:, 1]
         share = torch.isclose(scores, truth).all(1).double().mean().item()
-        expected = 20 / (20 + torch.tensor(i / 20).exp().item())
+        expected = 2 / (2 + torch.tensor(i / 2).exp().item())
         assert share == pytest.approx(expected, abs=4 * (expected * (1 - expected) / rows) ** 0.5 + 1e-12)
         assert model.decoder.calls.item() == i + 1
     model.eval().run(inputs)
-    assert model.decoder.calls.item() == 81
-    assert model.state_dict()["decoder.calls"].item() == 81
+    assert model.decoder.calls.item() == 5
+    assert model.state_dict()["decoder.calls"].item() == 5
 
 
 def test_sampling_feeds_what_the_model_says():
@@ -296,7 +298,7 @@ def test_sampling_feeds_what_the_model_says():
     with torch.no_grad():
         scores = model.run(inputs).scores
         first, second = scores[0, 0].clone(), scores[:, 1]
-        first[list(FORBIDDEN)] = -torch.inf
+        first[FORBIDDEN] = -torch.inf
         for token, p in enumerate(first.softmax(0).tolist()):
             fed = Pair(inputs.source[:1], torch.tensor([[BOS, token]]))
             expected = model.eval().run(fed).scores[0, 1]
@@ -309,6 +311,21 @@ def test_dropout_is_for_training_only():
     inputs = pairs()
     assert not torch.equal(model(inputs), model(inputs))
     assert torch.equal(model.eval()(inputs), model(inputs))
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize("sampling_decay", [0.0, 2.0])
+def test_input_dropout_has_one_mask_an_answer(input_feeding, sampling_decay):
+    model = build(input_dropout=0.5, embedding_size=40, input_feeding=input_feeding, sampling_decay=sampling_decay)
+    seen = []
+    model.decoder.layers.register_forward_hook(lambda module, args, output: seen.append(args[0][..., :40]))
+    model.train().run(pairs())
+    x = torch.cat(seen, 1)
+    assert x.shape == (3, 4, 40)
+    dropped = x == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert not torch.equal(dropped[0], dropped[1])
+    assert 0.3 < dropped.double().mean() < 0.7
 
 
 def test_learns_to_turn_a_sequence_round():

@@ -1,8 +1,8 @@
-"""Named models with sizes: plain functions from ``[B, T, input_size]`` to scores ``[B, num_classes]``.
+"""Named models with sizes: plain functions. Every size is free; the defaults are what was found to work.
 
-Every size is free; the defaults are what was found to work. Each returns a model that is called as
-``model(x, lengths=None)`` and gives scores before the softmax. ``num_classes`` is the number of scores: for a
-regression the number of values.
+The first parameters of a recipe, those without a default, are what only the data can tell. For series of numbers,
+defined here: from ``[B, T, input_size]`` to scores ``[B, num_classes]``, called as ``model(x, lengths=None)``;
+``num_classes`` is the number of scores, for a regression that of values. Those for texts stand with their models.
 """
 
 from collections.abc import Callable

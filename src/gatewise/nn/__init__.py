@@ -1,9 +1,11 @@
 """Layers: PyTorch modules over padded sequences."""
 
 from gatewise.nn import initializers
-from gatewise.nn.attention import AttentionPool
+from gatewise.nn.attention import AdditiveAttention, AttentionPool, MultiplicativeAttention
 from gatewise.nn.augmentation import Augment, Augmentation
+from gatewise.nn.crf import CRF
 from gatewise.nn.dropout import SequenceDropout
+from gatewise.nn.embedding import TokenEmbedding
 from gatewise.nn.interchange import from_torch, to_torch
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.lstm_cell import LSTMCell
@@ -11,14 +13,18 @@ from gatewise.nn.norm import SequenceBatchNorm
 from gatewise.nn.stateful import StatefulStep
 
 __all__ = [
+    "CRF",
     "LSTM",
+    "AdditiveAttention",
     "AttentionPool",
     "Augment",
     "Augmentation",
     "LSTMCell",
+    "MultiplicativeAttention",
     "SequenceBatchNorm",
     "SequenceDropout",
     "StatefulStep",
+    "TokenEmbedding",
     "from_torch",
     "initializers",
     "to_torch",

@@ -49,13 +49,15 @@ def to_torch(module: LSTM | LSTMCell) -> nn.LSTM | nn.LSTMCell:
         module: an LSTM or LSTMCell with the plain equations.
 
     Raises:
-        OptionError: its cell has options that PyTorch has not, named; or it is something else.
+        OptionError: it has options that PyTorch has not, named; or it is something else.
     """
     if not isinstance(module, LSTM | LSTMCell):
         raise OptionError(f"to_torch: expected a gatewise LSTM or LSTMCell, got {type(module).__name__}.")
     if variants := module.cell.variants():
         raise OptionError(f"to_torch: expected the plain cell, got {module.cell!r}. "
                           f"PyTorch does not offer {', '.join(variants)}.")  # fmt: skip
+    if isinstance(module, LSTM) and module.weight_drop:
+        raise OptionError(f"to_torch: expected no weight_drop, got {module.weight_drop}. PyTorch does not offer it.")
     if isinstance(module, LSTM):
         theirs: nn.LSTM | nn.LSTMCell = nn.LSTM(module.input_size, module.hidden_size, **_layer_options(module))
     else:

@@ -47,8 +47,9 @@ def language_model(config: LossConfig, adapter: CorpusAdapter) -> Task:
 
     def references(batch: Batch) -> list[Surprisal]:
         assert batch.targets is not None
-        rows = zip(batch.targets.tolist(), batch.lengths.tolist(), strict=True)
-        return [Surprisal([0.0] * length, adapter.vocabulary.characters(row[:length])) for row, length in rows]
+        rows = zip(batch.inputs[:, 0].tolist(), batch.targets.tolist(), batch.lengths.tolist(), strict=True)
+        count = adapter.vocabulary.characters
+        return [Surprisal([0.0] * length, count(row[:length], before=first)) for first, row, length in rows]
 
     return Task(
         name="language-model",
