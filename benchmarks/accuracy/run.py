@@ -5,15 +5,15 @@
 Each seed is a process of its own with one thread, so that its result does not depend on how many run at once. Results
 are kept in runs/accuracy/NAME-SEED; a seed that is there is only measured again (and refused if its settings were
 others), one that was interrupted goes on. Nothing is chosen by the test data. The data lie in ../shared/data, beside
-the
-repository.
+the repository.
 """
 
 import argparse
+import lzma
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,12 +25,16 @@ DATA = ROOT.parent / "shared" / "data"
 
 @dataclass(frozen=True)
 class Experiment:
-    """A data set, the settings, and the figure to compare with."""
+    """A data set, the settings, and the figure to compare with; files in ``../shared/data``, pairs as "SOURCE,TARGET"."""
 
     train: str
     test: str
     published: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "classification"
+    valid: str | None = None
+    metric: str = "accuracy"
+    prepare: Callable[[], None] = lambda: None
 
 
 def ucr(name: str, suffix: str, published: str, settings: Mapping[str, Any] | None = None) -> Experiment:
@@ -68,6 +72,111 @@ EXPERIMENTS = {
 }
 
 
+def files(folder: str, names: str, **blanks: str) -> str:
+    """Paths below the data folder: ``names`` with its blanks filled in, two of them with a comma between."""
+    return ",".join(f"{folder}/{name}" for name in names.format(**blanks).split(","))
+
+
+def texts(task: str, folder: str, names: str, splits: tuple[str, str, str], **more: Any) -> Experiment:
+    """Texts with validation files of their own; ``names`` has a blank ``{split}``."""
+    train, valid, test = (files(folder, names, split=split) for split in splits)
+    return Experiment(train, test, task=task, valid=valid, **more)
+
+
+def cut_shakespeare() -> None:
+    """The first 90 % of the characters to learn from, the last 10 % to measure, as is usual for this text."""
+    with lzma.open(DATA / "tinyshakespeare" / "input.txt.xz", "rt", encoding="utf-8") as file:
+        text = file.read()
+    end = len(text) * 9 // 10
+    for name, part in {"train": text[:end], "test": text[end:]}.items():
+        path = ROOT / "runs" / "accuracy" / f"shakespeare_{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(part, encoding="utf-8")
+
+
+EXPERIMENTS |= {
+    "sst": texts(
+        "text-classification",
+        "sst",
+        "stsa.binary.{split}.xz",
+        ("train", "dev", "test"),
+        published="84.9 LSTM, 87.5 BiLSTM, with phrases and GloVe (Tai et al. 2015)",
+    ),
+    "ewt": texts(
+        "tagging",
+        "ud_english_ewt",
+        "en_ewt-ud-{split}.conllu.xz",
+        ("train", "dev", "test"),
+        published="95.4 Stanza, with outside vectors",
+    ),
+    "wnut17": Experiment(
+        "wnut17/wnut17train.conll.xz",
+        "wnut17/emerging.test.annotated.xz",
+        "41.9 best at the shared task, 45.6 Aguilar et al. 2018, with outside vectors",
+        task="tagging",
+        valid="wnut17/emerging.dev.conll.xz",
+        metric="f1",
+    ),
+    "shakespeare": Experiment(
+        str(ROOT / "runs" / "accuracy" / "shakespeare_train.txt"),
+        str(ROOT / "runs" / "accuracy" / "shakespeare_test.txt"),
+        "2.12 small transformers (nanoGPT, 1.47 nats)",
+        {
+            "data.valid_fraction": 0.05,
+            "data.text.steps": 100,
+            "model.embedding_size": 512,
+            "model.hidden_sizes": [512, 512],
+            "model.input_dropout": 0.1,
+            "model.variational_dropout": 0.4,
+            "model.dropout": 0.4,
+            "model.weight_drop": 0.3,
+            "train.lr": 4e-3,
+            "train.epochs": 12,
+            "train.precision": "bf16",
+        },
+        task="language-model",
+        metric="bits_per_character",
+        prepare=cut_shakespeare,
+    ),
+    "wikitext2": texts(
+        "language-model",
+        "wikitext2",
+        "wiki.{split}.tokens.xz",
+        ("train", "valid", "test"),
+        published="65.8 AWD-LSTM after 750 epochs (Merity et al. 2018)",
+        metric="perplexity",
+        settings={
+            "data.text.tokens": "words",
+            "data.text.steps": 64,
+            "model.embedding_size": 256,
+            "model.hidden_sizes": [512, 256],
+            "model.embedding_dropout": 0.05,
+            "model.input_dropout": 0.2,
+            "model.variational_dropout": 0.2,
+            "model.dropout": 0.2,
+            "train.lr": 3e-3,
+            "train.epochs": 4,
+            "train.precision": "bf16",
+        },
+    ),
+    "multi30k": texts(
+        "translation",
+        "multi30k",
+        "{split}.lc.norm.tok.en.xz,{split}.lc.norm.tok.de.xz",
+        ("train", "val", "test_2016_flickr"),
+        published="33-38 best text-only (WMT16/17 task papers)",
+        metric="bleu",
+    ),
+    "aeslc": texts(
+        "summarisation",
+        "aeslc",
+        "{split}.jsonl.xz",
+        ("train", "dev", "test"),
+        published="23.7 Zhang & Tetreault 2019; 15.0 Transformer-base",
+        metric="rouge1",
+    ),
+}
+
 # The same small sets with a fifth set aside to choose the best epoch on, as the defaults have it.
 EXPERIMENTS |= {
     f"{name}-split": replace(EXPERIMENTS[name], settings={}) for name in ("ecg200", "gunpoint", "italypowerdemand")
@@ -81,14 +190,21 @@ def train(name: str, seed: int, threads: int) -> None:
 
     keep_freed_memory()
     experiment = EXPERIMENTS[name]
+    experiment.prepare()
     gatewise.train(
-        "classification",
-        data=DATA / experiment.train,
-        test=DATA / experiment.test,
+        experiment.task,
+        data=located(experiment.train),
+        valid=None if experiment.valid is None else located(experiment.valid),
+        test=located(experiment.test),
         out=directory(name, seed),
         settings={**experiment.settings, "train.seed": seed, "train.threads": threads, "train.device": "cpu"},
         resume=True,
     )
+
+
+def located(names: str) -> str:
+    """The paths of the files of an experiment."""
+    return ",".join(str(DATA / name) for name in names.split(","))
 
 
 def directory(name: str, seed: int) -> Path:
@@ -100,13 +216,16 @@ def row(name: str, seeds: list[int]) -> str:
     import gatewise
 
     runs = [gatewise.load(directory(name, seed)) for seed in seeds]
-    accuracies = [100 * run.results["test"]["accuracy"] for run in runs]
+    metric = EXPERIMENTS[name].metric
+    scale = 100 if metric in ("accuracy", "f1") else 1  # the others are no fractions
+    values = [scale * run.results["test"][metric] for run in runs]
     minutes = mean(sum(line["seconds"] for line in run.history) for run in runs) / 60
-    spread = f" ± {stdev(accuracies):.1f}" if len(seeds) > 1 else ""
-    each = ", ".join(f"{value:.1f}" for value in accuracies)
+    digits = 3 if metric == "bits_per_character" else 1
+    spread = f" ± {stdev(values):.{digits}f}" if len(seeds) > 1 else ""
+    each = ", ".join(f"{value:.{digits}f}" for value in values)
     recipe = runs[0].config.model.recipe
     return (
-        f"| {name} | {recipe} | **{mean(accuracies):.1f}**{spread} | {each} | {EXPERIMENTS[name].published} "
+        f"| {name} | {recipe} | {metric} **{mean(values):.{digits}f}**{spread} | {each} | {EXPERIMENTS[name].published} "
         f"| {minutes:.1f} | `python benchmarks/accuracy/run.py {name} --seeds {' '.join(map(str, seeds))}` |"
     )
 
@@ -135,7 +254,7 @@ def main() -> None:
                     other.terminate()
                 sys.exit(process.returncode)
         time.sleep(0.2)
-    print("| data, recipe | | test accuracy, % | each seed | published | minutes a seed | command |")
+    print("| data, recipe | | test | each seed | published | minutes a seed | command |")
     print(row(arguments.name, arguments.seeds))
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewise.data import epoch_order, evaluation_order, in_file_order, padding_share, shard
+from gatewise.data.batching import carried_order
 from gatewise.errors import OptionError
 
 lengths_of_any = st.lists(st.integers(0, 100), max_size=200)
@@ -75,3 +76,18 @@ def test_errors():
         shard([np.arange(2)], rank=0, world_size=3)
     with pytest.raises(OptionError, match="rank: expected 0 to 1, got 2"):
         shard([np.arange(2)], rank=2, world_size=2)
+
+
+@given(st.integers(0, 300), st.integers(1, 40))
+def test_each_row_of_a_carried_order_reads_on(count, rows):
+    batches = carried_order(count, rows)
+    assert sorted(np.concatenate([*batches, np.empty(0, int)]).tolist()) == list(range(count))
+    assert max(map(len, batches), default=0) <= rows
+    for before, after in pairwise(batches):
+        assert len(after) <= len(before)  # rows end, the last ones first; none begins later
+        np.testing.assert_array_equal(after, before[: len(after)] + 1)
+
+
+def test_a_carried_order_needs_a_row():
+    with pytest.raises(OptionError, match="expected at least 1, got 0"):
+        carried_order(5, 0)
