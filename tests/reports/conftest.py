@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import invented_texts
-from reports.invented import report
 
 from gatewise.data.dataset import SequenceData, default_channels
 from gatewise.reports.report import Report, render
 from gatewise.tasks import SIDES
 from gatewise.training.config import Config, DataConfig
 from gatewise.types import Prediction, Results
+from reports import invented_texts
+from reports.invented import report
 
 
 def waves(lengths: Sequence[int], kinds: Sequence[float], channels: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -209,9 +209,10 @@ def every_report(
     several_values,
     per_step,
     several_per_step,
+    text_reports,
 ) -> dict[str, Report]:
     """All of them by name."""
-    return {name: value for name, value in locals().items() if isinstance(value, Report)}
+    return {name: value for name, value in locals().items() if isinstance(value, Report)} | text_reports
 
 
 @pytest.fixture(scope="session")
@@ -282,11 +283,16 @@ class _Reader(HTMLParser):
 def read() -> Callable[[Report], Read]:
     """Renders a report and reads the page."""
 
+    found: dict[int, tuple[Report, Read]] = {}
+
     def of(run: Report) -> Read:
+        if id(run) in found:
+            return found[id(run)][1]
         reader = _Reader()
         reader.feed(render(run))
         reader.close()
         assert not reader.open
+        found[id(run)] = run, reader.read  # the report, too, so that no other one gets its id
         return reader.read
 
     return of

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gatewise.errors import OptionError, did_you_mean
 
-GROUPS = ("train", "infer", "layers", "ragged", "variants", "streaming", "profile")
+GROUPS = ("train", "infer", "layers", "ragged", "variants", "streaming", "language", "generation", "profile")
 DTYPES = ("float32", "bfloat16")
 ALLOCATORS = ("default", "kept", "tuned")
 """As any Python program has it; with freed memory kept, as gatewise's commands have it; with huge pages as well."""
@@ -26,7 +26,7 @@ ISAS = {
 }
 """What holds torch, oneDNN and MKL to an instruction set; ``GATEWISE_CPU_ISA`` holds the kernels."""
 
-MEMORY_HEAVY = ("train", "infer", "layers", "ragged")
+MEMORY_HEAVY = ("train", "infer", "layers", "ragged", "language")
 """Groups whose times depend on the allocator; the others are measured with the first one asked for."""
 
 
@@ -85,7 +85,7 @@ class Settings:
 class Work:
     """One thing that is measured: a group and its sizes. For models, ``B`` and ``T`` alone are free.
 
-    ``dtypes`` are those of our side.
+    ``dtypes`` are those of our side. For language models ``I`` is the number of tokens that they know.
     """
 
     group: str
@@ -100,6 +100,9 @@ class Work:
         """How it is called under the title of its group."""
         if self.group in ("train", "infer", "profile"):
             return f"batch {self.B}"
+        if self.group in ("language", "generation"):
+            sizes = f"2 x {self.H}, {self.I:,} tokens known"
+            return sizes if self.group == "generation" else f"{sizes}, {self.B} x {self.T} a step"
         return f"one step, batch {self.B}" if self.group == "streaming" else f"{self.T}, {self.B}, {self.I}, {self.H}"
 
 
@@ -113,6 +116,8 @@ SHORT = (
     Work("ragged", I=128),
     Work("variants", T=100, I=64),
     Work("streaming", T=1, B=1),
+    Work("language", T=100, I=65, H=256, dtypes=BOTH),
+    Work("generation", T=1, B=1, I=65, H=256),
     Work("profile"),
 )
 """Without a name: something of everything, in a minute or two."""
@@ -129,6 +134,12 @@ FULL = (
     Work("ragged", T=100, B=128, I=32, H=256),
     Work("variants", T=100, I=64),
     Work("streaming", T=1, B=1),
+    Work("language", T=100, I=65, H=256, dtypes=BOTH),
+    Work("language", T=100, I=65, H=512, dtypes=BOTH),
+    Work("language", T=64, I=33_280, H=256, dtypes=BOTH),
+    Work("generation", T=1, B=1, I=65, H=256),
+    Work("generation", T=1, B=1, I=65, H=512),
+    Work("generation", T=1, B=1, I=33_280, H=256),
     Work("profile"),
 )
 """Groups that are named."""
@@ -143,11 +154,13 @@ def plan(settings: Settings) -> list[Work]:
     works = [work for work in FULL if work.group in settings.work] if settings.work else list(SHORT)
     if settings.batch_sizes:
         sized = [(replace(work, B=B), work) for work in works for B in settings.batch_sizes]
-        fixed = ("layers", "ragged", "variants", "streaming")
+        fixed = ("layers", "ragged", "variants", "streaming", "language", "generation")
         works = list(dict.fromkeys(work if work.group in fixed else of_size for of_size, work in sized))
         works.sort(key=lambda work: GROUPS.index(work.group))
     if settings.dtypes:
         works = [replace(work, dtypes=settings.dtypes) for work in works]
     if settings.steps:
-        works = [work if work.group == "streaming" else replace(work, T=settings.steps) for work in works]
+        works = [
+            work if work.group in ("streaming", "generation") else replace(work, T=settings.steps) for work in works
+        ]
     return list(dict.fromkeys(works))

@@ -13,6 +13,8 @@ TITLES = {
     "ragged": "The same, ragged (55 % full), torch packed",
     "variants": "Options of the cell beside the plain cell on the same kernel, forward and backward",
     "streaming": "Streaming: `bilstm` in one direction",
+    "language": "Training step of a language model, tokens a second: forward, cross entropy, backward, Adam",
+    "generation": "Generation, tokens a second: scores and a draw, one text",
 }
 
 
@@ -35,7 +37,8 @@ def tables(report: Report) -> Iterator[Table]:
     for group, title in TITLES.items():
         rows = [row for row in report.rows if row.group == group]
         if rows:
-            yield _variants(title, rows) if group == "variants" else _beside_torch(title, rows)
+            build = {"variants": _variants, "language": _tokens, "generation": _tokens}.get(group, _beside_torch)
+            yield build(title, rows)
     for profile in report.profiles:
         yield _profile(profile)
 
@@ -101,13 +104,35 @@ def _beside_torch(title: str, rows: list[Row]) -> Table:
     unit, factor = ("µs", 1e3) if rows[0].group == "streaming" else ("ms", 1.0)
     cells = []
     for row in rows:
-        what = [row.work.name]
-        what += ["bfloat16"] if row.contender == "bfloat16" else []
-        what += [row.allocator] if row.allocator != "default" else []
-        cells.append((", ".join(what), *_figures(row, factor)))
+        cells.append((_named(row), *_figures(row, factor)))
     if rows[0].group in ("train", "infer"):
         title = f"{title}, {rows[0].work.T} steps"
     return Table(title, ("work", "kernel", f"gatewise, {unit}", f"torch, {unit}", "torch / gatewise"), cells)
+
+
+def _tokens(title: str, rows: list[Row]) -> Table:
+    """Rates, so that larger is better on both sides."""
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        kernel, mine, theirs, ratio = _figures(row, 1.0)
+        if row.ours_ms is not None and row.against_ms is not None:
+            count = 1e3 * row.work.B * row.work.T
+            mine, theirs = _rate(row.ours_ms, count), _rate(row.against_ms, count)
+        cells.append((_named(row), kernel, mine, theirs, ratio))
+    return Table(title, ("work", "kernel", "gatewise", "torch", "gatewise / torch"), cells)
+
+
+def _rate(spread: Spread, count: float) -> str:
+    """How often a second, from how many milliseconds for so many thousandths of them."""
+    low, middle, high = (f"{count / value:,.0f}" for value in (spread.max, spread.median, spread.min))
+    return middle if low == high else f"{middle} ({low}-{high})"
+
+
+def _named(row: Row) -> str:
+    what = [row.work.name]
+    what += ["bfloat16"] if row.contender == "bfloat16" else []
+    what += [row.allocator] if row.allocator != "default" else []
+    return ", ".join(what)
 
 
 def _variants(title: str, rows: list[Row]) -> Table:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gatewise.benchmark.contender import Contender
+from gatewise.benchmark.language_works import generation, language
 from gatewise.benchmark.layer_works import layers, variants
 from gatewise.benchmark.model_works import infer, streaming, train
 from gatewise.benchmark.settings import Work
@@ -14,6 +15,8 @@ BUILDERS: dict[str, Callable[[Work, str], list[Contender]]] = {
     "ragged": layers,
     "variants": variants,
     "streaming": streaming,
+    "language": language,
+    "generation": generation,
 }
 
 

@@ -19,7 +19,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[WORK]...",
-            help="train, infer, layers, ragged, variants, streaming, profile.  [default: something of each]",
+            help="train, infer, layers, ragged, variants, streaming, language, generation, profile.  "
+            "[default: something of each]",
             show_default=False,
         ),
     ] = None,
