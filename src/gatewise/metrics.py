@@ -64,6 +64,11 @@ def r2(predictions: np.ndarray, references: np.ndarray) -> float:
     return float(np.mean(1 - residual / spread))
 
 
+def has_spans(tags: Sequence[str]) -> bool:
+    """Whether tags are of the BIO scheme: ``B-person``, ``I-person``, ``O``."""
+    return any(tag.startswith("B-") for tag in tags)
+
+
 def bio_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     """The spans that tags in the BIO scheme mark: first word, word after the last, type.
 

@@ -77,6 +77,23 @@ def test_interrupted_in_the_middle_of_a_text(tmp_path, steps, average, options):
     assert fitted.progress == expected.progress
 
 
+def test_the_recipe_of_awd_lstm(tmp_path):
+    """Plain SGD, all its dropouts and penalties, and an average from the first stall on: stopped, it goes on."""
+    options = {"recipe": "awd-lstm", "hidden_sizes": (12, 8)}
+    config = TrainConfig(
+        epochs=10, batch_size=4, optimizer="sgd", lr=1e-9, schedule="constant", average="triggered", clip_norm=0.25
+    )
+    expected, whole = trained(config, tmp_path / "whole", **options)
+    assert whole.average, "a training that learns nothing stalls"
+    steps = whole.progress.step // 10
+    with pytest.raises(InterruptedTraining):
+        trained(config, tmp_path / "stopped", StopAt(9 * steps + 1), **options)
+    fitted, after = trained(config, tmp_path / "stopped", **options)
+    for name, value in whole.average.items():
+        assert torch.equal(after.average[name], value), name
+    assert fitted.progress == expected.progress
+
+
 def test_the_state_matters(tmp_path, monkeypatch):
     """With the state thrown away between batches the training would be another one."""
     config = TrainConfig(epochs=1, batch_size=4, lr=0.01)

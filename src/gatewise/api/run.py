@@ -1,6 +1,6 @@
 """`Run`: a trained model with its data's side and its measurements."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -172,17 +172,27 @@ class Run:
         top_k: int | None = None,
         top_p: float = 1.0,
         seed: int = 0,
+        on_note: Callable[[str], None] | None = None,
     ) -> Iterator[str]:
         """A language model writes on; see :func:`gatewise.api.generation.generate`."""
         return generate(
-            self, prompt, max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+            self,
+            prompt,
+            max_length=max_length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            on_note=on_note,
         )
 
     def translate(self, texts: Sequence[str], *, beam_size: int | None = None) -> list[str]:
         """The answer to each text, of a translation or summarisation.
 
+        A blank text has a blank answer: pairs with a blank side are not learnt from.
+
         Args:
-            texts: sources.
+            texts: sources; none is fine.
             beam_size: answers to follow side by side; None for as many as the model was made with.
 
         Raises:
@@ -195,8 +205,10 @@ class Run:
             )
         before = model.beam_size
         model.beam_size = beam_size or before
+        filled = [text for text in texts if not isinstance(text, str) or text.strip()]  # what is no text is refused
         try:
-            return self.predict(list(texts))
+            answers = iter(self.predict(filled) if filled else [])
+            return ["" if isinstance(text, str) and not text.strip() else next(answers) for text in texts]
         finally:
             model.beam_size = before
 

@@ -225,7 +225,7 @@ def _summary(config: Config, prepared: Prepared, model: nn.Module, device: torch
         f", {config.train.threads} thread{'s' if config.train.threads > 1 else ''}" if device.type == "cpu" else ""
     )
     return layout + (
-        f"{len(data):,} sequences to learn from, {len(prepared.valid_data):,} to choose the best epoch on; "
+        f"{len(data):,} {data.noun} to learn from, {len(prepared.valid_data):,} to choose the best epoch on; "
         f"{prepared.adapter.summary(data)}. "
         f"Recipe {config.model.recipe}, {parameters:,} parameters, {device.type}{threads}."
     )

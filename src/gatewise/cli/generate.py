@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gatewise.cli.common import DeviceOption, RunArgument
+from gatewise.cli.common import DeviceOption, RunArgument, errors
 
 
 def generate(
@@ -30,7 +30,13 @@ def generate(
 
     loaded = load(run, device=device or "auto")
     pieces = loaded.generate(
-        prompt, max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        prompt,
+        max_length=max_length,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        on_note=lambda note: errors.print(f"Note: {note}.", highlight=False, markup=False, soft_wrap=True),
     )
     sys.stdout.write(prompt)
     for piece in pieces:

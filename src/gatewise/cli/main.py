@@ -75,7 +75,8 @@ def main() -> None:
 
 
 def _fail(message: str) -> int:
-    # A file name may hold bytes that are no text.
-    line = f"gatewise: {' '.join(message.split())}".encode("utf-8", "backslashreplace").decode()
-    typer.echo(line, err=True)
+    # A file name may hold bytes that are no text, and what is quoted from a file could steer the terminal.
+    line = f"gatewise: {' '.join(message.split())}"
+    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    typer.echo("".join(shown), err=True)
     return 2

@@ -19,7 +19,7 @@ def predict(
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Predict: one row a sequence with its label and the probability of each class, or its numbers.
+    """Predict: a table with the answer to each sequence, word or text, and how probable it is.
 
     Example: `gatewise predict runs/vowels --data new.csv --out predictions.csv`
     """

@@ -25,6 +25,7 @@ def translate(
     from gatewise.api import load
 
     loaded = load(run, device=device or "auto", threads=threads)
+    loaded.translate([])  # another task is told before anybody types
     # A person who types waits for each line; a file does not.
     size = 1 if sys.stdin.isatty() else batch_size
     for lines in _batches(size):
@@ -35,10 +36,23 @@ def translate(
 
 def _batches(size: int) -> Iterator[list[str]]:
     lines: list[str] = []
-    for line in sys.stdin:
-        lines.append(line.rstrip("\r\n"))
+    for line in _lines():
+        lines.append(line)
         if len(lines) == size:
             yield lines
             lines = []
     if lines:
         yield lines
+
+
+def _lines() -> Iterator[str]:
+    """Standard input as text files are read: UTF-8, and a line ends with its line feed alone."""
+    from gatewise.data.files import wrong_byte
+
+    read = 0
+    for row, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise wrong_byte("standard input", row, error.start, read + error.start, line[error.start]) from error
+        read += len(line)

@@ -42,6 +42,11 @@ class SequenceData:
         return len(self.sequences)
 
     @property
+    def noun(self) -> str:
+        """What one of them is called, in the plural."""
+        return "sequences"
+
+    @property
     def lengths(self) -> np.ndarray:
         """``[N]`` int64: steps of each sequence."""
         return np.array([len(sequence) for sequence in self.sequences], dtype=np.int64)

@@ -50,6 +50,8 @@ def read_embeddings(path: str | Path, vocabulary: Vocabulary) -> Embeddings:
     path = Path(path)
     if vocabulary.unit != "words":
         raise OptionError(f"embeddings: expected a vocabulary of words, got {vocabulary.unit}. Leave the file out.")
+    if path.is_dir():
+        raise DataError(f"{path}: expected a file of word vectors, got a folder. Name a file in it.")
     if not path.is_file():
         raise DataError(f"{path}: expected a file of word vectors, got nothing of that name. Check the path.")
     try:

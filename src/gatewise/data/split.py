@@ -35,7 +35,8 @@ def split(data: Data, *, fraction: float = 0.2, by: str | None = None, seed: int
         raise OptionError(f"fraction: expected above 0 and below 1, got {fraction}. 0.2 is a good start.")
     by = _way(data, by)
     if len(data) < 2:
-        raise DataError(f"{data.source}: expected at least 2 sequences to split, got {len(data)}. Add data.")
+        raise DataError(f"{data.source}: expected at least 2 sequences to split, got {len(data)}. "
+                        "Add data, or give other data to choose the best epoch on.")  # fmt: skip
     rng = np.random.default_rng(seed)
     if by == "group":
         valid = _split_groups(data, fraction, rng)

@@ -46,6 +46,11 @@ class TextData:
         return len(self.texts)
 
     @property
+    def noun(self) -> str:
+        """What one of them is called, in the plural."""
+        return "lines" if self.lines else "texts"
+
+    @property
     def lengths(self) -> np.ndarray:
         """``[N]`` int64: words of a tuple, characters of a ``str``."""
         return np.fromiter(map(len, self.texts), dtype=np.int64, count=len(self.texts))

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import difflib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,9 +95,11 @@ class TextTable:
 
     def missing(self, role: str, names: Sequence[str]) -> DataError:
         """The error of a role that no column could be found for."""
+        near = [column for column in self.columns if difflib.get_close_matches(column.lower(), names, n=1, cutoff=0.8)]
+        example = f', perhaps "{shorten(near[0])}"' if near else ""
         return DataError(
             f'{self.source}: expected a column "{names[0]}", got {", ".join(map(shorten, self.columns))}. '
-            f"Say which column is the {role}."
+            f"Say which column is the {role}{example}."
         )
 
     def layout(self, *used: tuple[str, str | None]) -> str:

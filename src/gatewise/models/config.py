@@ -63,7 +63,7 @@ class ModelConfig:
     character_hidden_size: int | None = None
     """Tagging: units per direction that read a word's characters."""
     crf: bool | None = None
-    """Tagging: a conditional random field, which scores the tags of a sentence together."""
+    """Tagging: a conditional random field, which scores the tags of a sentence together; none for spans only."""
     tied: bool | None = None
     """The weights of the scores are those of the embeddings."""
     activation_regularization: float | None = None

@@ -1,5 +1,6 @@
 """One tag a word: what the word is and how it is spelt, read in both directions, tagged as a sequence."""
 
+import math
 from typing import Any
 
 import torch
@@ -160,7 +161,7 @@ def tagger(
     spelling = None
     if character_size:
         letters = Encoder(character_size, (character_hidden_size,), kind=encoder, cell=cell, kernel=kernel)
-        spelling = Spelling(TokenEmbedding(num_characters, character_size), letters)
+        spelling = Spelling(TokenEmbedding(num_characters, character_size, bound=_unit(character_size)), letters)
     body = Encoder(
         embedding_size + (0 if spelling is None else spelling.encoder.output_size),
         hidden_sizes,
@@ -170,10 +171,15 @@ def tagger(
         kernel=kernel,
     )
     return Tagger(
-        TokenEmbedding(vocabulary_size, embedding_size, embedding_dropout),
+        TokenEmbedding(vocabulary_size, embedding_size, embedding_dropout, bound=_unit(embedding_size)),
         spelling,
         body,
         nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, num_tags)),
         crf=CRF(num_tags, allowed) if crf else None,
         input_dropout=input_dropout,
     )
+
+
+def _unit(size: int) -> float:
+    """The bound of uniform numbers whose vectors have a length of about 1 (Ma & Hovy 2016)."""
+    return math.sqrt(3 / size)

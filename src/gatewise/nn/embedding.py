@@ -11,14 +11,16 @@ from gatewise.nn.dropout import dropout_mask
 class TokenEmbedding(nn.Module):
     """One learnt vector a token of a vocabulary; in training the vectors of whole words are dropped.
 
-    A word that is dropped is zero wherever it occurs in the batch: the model cannot lean on single words. Vectors begin
-    uniform in ±0.1 (Zaremba, Sutskever & Vinyals 2014); copy others into ``weight``.
+    A word that is dropped is zero wherever it occurs in the batch: the model cannot lean on single words. To begin with
+    other vectors than random ones, copy them into ``weight``.
 
     Args:
         vocabulary_size: tokens, ``V``.
         size: values of a vector, ``E``.
         dropout: share of the vocabulary that is zero for the whole batch; the other vectors are scaled so that the mean
             stays.
+        bound: vectors begin uniform in ±bound (0.1: Zaremba, Sutskever & Vinyals 2014). ``sqrt(3 / size)`` gives them
+            a length of about 1 whatever their size, which short ones need to be heard (Ma & Hovy 2016).
 
     Attributes:
         weight: the vectors ``[V, E]``.
@@ -41,7 +43,7 @@ class TokenEmbedding(nn.Module):
         Gal & Ghahramani 2016 (dropping words); Merity, Keskar & Socher 2018 (the same in a language model).
     """
 
-    def __init__(self, vocabulary_size: int, size: int, dropout: float = 0.0) -> None:
+    def __init__(self, vocabulary_size: int, size: int, dropout: float = 0.0, *, bound: float = 0.1) -> None:
         super().__init__()
         for name, given in {"vocabulary_size": vocabulary_size, "size": size}.items():
             if not isinstance(given, int) or given < 1:
@@ -49,13 +51,13 @@ class TokenEmbedding(nn.Module):
         if isinstance(dropout, bool) or not 0 <= dropout < 1:
             raise OptionError(f"TokenEmbedding: expected dropout in [0, 1), got {dropout!r}. "
                               "It is the share of the vocabulary that is zeroed.")  # fmt: skip
-        self.dropout = float(dropout)
+        self.dropout, self.bound = float(dropout), bound
         self.weight = nn.Parameter(torch.empty(vocabulary_size, size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Uniform in ±0.1."""
-        nn.init.uniform_(self.weight, -0.1, 0.1)
+        """Uniform in ±bound."""
+        nn.init.uniform_(self.weight, -self.bound, self.bound)
 
     def forward(self, tokens: Tensor) -> Tensor:
         self._check(tokens)

@@ -1,24 +1,25 @@
 """The data side of a task: how its files are read, measured and split. The other side is :class:`Task`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gatewise.data.adapter import Adapter
 from gatewise.data.arrays import from_python
-from gatewise.data.config import DataConfig, read_options, text_options
+from gatewise.data.config import DataConfig, TextConfig, read_options, text_options
 from gatewise.data.conll import read_tagged
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.files import suffixes
 from gatewise.data.pairs import read_pairs
 from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.data.targets import Labels, Values
-from gatewise.data.text import Data, TextData
+from gatewise.data.text import Data, TextData, TextOptions
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
 from gatewise.data.text_files import read_corpus, read_labelled
 from gatewise.errors import ConfigError
+from gatewise.metrics import has_spans
 from gatewise.models.config import ModelConfig
 
 
@@ -49,6 +50,12 @@ class DataSide:
 def _read_sequences(
     task: str, data: Any, targets: Any, config: DataConfig, adapter: SequenceAdapter | None, require_target: bool
 ) -> SequenceData:
+    if config.text != TextConfig():
+        given = [name for name, value in asdict(config.text).items() if value != getattr(TextConfig(), name)]
+        raise ConfigError(
+            f"{task}: expected no settings of texts with sequences of numbers, got data.text.{given[0]}. "
+            "Leave it out, and take a recipe for numbers."
+        )
     options = read_options(config, task)
     if adapter is not None:
         channels = adapter.inputs.channels
@@ -68,31 +75,48 @@ def _has_columns(data: Any) -> bool:
     return hasattr(data, "columns")  # a frame
 
 
+# What texts do not have, and what to do instead. A setting that is of no use is a mistake, never ignored.
+NOT_OF_TEXTS = {
+    "time": "Leave it out.",
+    "features": "data.text.column (--text) names the text.",
+    "scale": "Leave it out.",
+    "missing": "Leave it out.",
+    "length": "data.text.max_length cuts texts.",
+}
+
+
+def _options(config: DataConfig) -> TextOptions:
+    for name, advice in NOT_OF_TEXTS.items():
+        if (value := getattr(config, name)) != getattr(DataConfig(), name):
+            raise ConfigError(f"data.{name}: expected none with texts, got {value}. {advice}")
+    return text_options(config)
+
+
 def _read_labelled(
     data: Any, targets: Any, config: DataConfig, adapter: TextAdapter | None, require_target: bool
 ) -> TextData:
     classes = None if adapter is None else adapter.labels.classes
-    found = read_labelled(data, targets, text_options(config), require_target=require_target, classes=classes)
+    found = read_labelled(data, targets, _options(config), require_target=require_target, classes=classes)
     return found if require_target else replace(found, targets=None)
 
 
 def _read_tagged(
     data: Any, targets: Any, config: DataConfig, adapter: TaggingAdapter | None, require_target: bool
 ) -> TextData:
-    found = read_tagged(data, targets, text_options(config), require_target=require_target)
+    found = read_tagged(data, targets, _options(config), require_target=require_target)
     return found if require_target else replace(found, targets=None)
 
 
 def _read_corpus(
     data: Any, targets: Any, config: DataConfig, adapter: CorpusAdapter | None, require_target: bool
 ) -> TextData:
-    return read_corpus(data, text_options(config))  # what comes next is its target
+    return read_corpus(data, _options(config))  # what comes next is its target
 
 
 def _read_pairs(
     data: Any, targets: Any, config: DataConfig, adapter: PairAdapter | None, require_target: bool
 ) -> TextData:
-    found = read_pairs(data, targets, text_options(config), require_target=require_target)
+    found = read_pairs(data, targets, _options(config), require_target=require_target)
     return found if require_target else replace(found, targets=None)
 
 
@@ -133,6 +157,7 @@ def _fit_tagged(data: TextData, config: DataConfig) -> TaggingAdapter:
 
 def _fit_corpus(data: TextData, config: DataConfig) -> CorpusAdapter:
     text = config.text
+    _refuse_embeddings(config)
     return CorpusAdapter.fit(
         data,
         unit=text.tokens,
@@ -145,6 +170,7 @@ def _fit_corpus(data: TextData, config: DataConfig) -> CorpusAdapter:
 
 def _fit_pairs(data: TextData, config: DataConfig) -> PairAdapter:
     text = config.text
+    _refuse_embeddings(config)
     return PairAdapter.fit(
         data,
         unit=text.tokens,
@@ -157,15 +183,37 @@ def _fit_pairs(data: TextData, config: DataConfig) -> PairAdapter:
     )
 
 
+def _refuse_embeddings(config: DataConfig) -> None:
+    if config.text.embeddings is not None:
+        raise ConfigError(
+            f"data.text.embeddings: expected none but for text-classification and tagging, got "
+            f"{config.text.embeddings}. Leave it out."
+        )
+
+
 def _keep_steps(config: ModelConfig, adapter: SequenceAdapter) -> ModelConfig:
     """An answer a step needs every step kept."""
     per_step = isinstance(adapter.targets, Values) and adapter.targets.per_step
     return replace(config, pool="none") if per_step and config.pool is None else config
 
 
+def _field_for_spans(config: ModelConfig, adapter: TaggingAdapter) -> ModelConfig:
+    """Where tags make spans, which of them may follow another is known, and a conditional random field knows it."""
+    config = config if config.crf is not None else replace(config, crf=has_spans(adapter.tags))
+    return _size_of_vectors(config, adapter)
+
+
 def _size_of_vectors(config: ModelConfig, adapter: TextAdapter | TaggingAdapter) -> ModelConfig:
     """Given word vectors decide the size of the embeddings."""
-    return config if adapter.vectors is None else replace(config, embedding_size=adapter.vectors.shape[1])
+    if adapter.vectors is None:
+        return config
+    size = adapter.vectors.shape[1]
+    if config.embedding_size not in (None, size):
+        raise ConfigError(
+            f"model.embedding_size: expected {size} as in the file of embeddings, got {config.embedding_size}. "
+            "Leave it out."
+        )
+    return replace(config, embedding_size=size)
 
 
 _PAIRS = DataSide(_read_pairs, _fit_pairs)
@@ -178,7 +226,7 @@ SIDES = {
     "text-classification": DataSide(
         _read_labelled, _fit_texts, split="stratified", classes=_labels, model=_size_of_vectors
     ),
-    "tagging": DataSide(_read_tagged, _fit_tagged, classes=_tags, model=_size_of_vectors),
+    "tagging": DataSide(_read_tagged, _fit_tagged, classes=_tags, model=_field_for_spans),
     "language-model": DataSide(_read_corpus, _fit_corpus, split="time", unsupervised=True),
     "translation": _PAIRS,
     "summarisation": _PAIRS,

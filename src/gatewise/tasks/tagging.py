@@ -34,7 +34,7 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
     if config.class_weights != "none" or config.error != "squared":
         raise ConfigError("tagging: expected no class weights and no loss.error, got some. Leave them out.")
     tags = adapter.tags
-    spans = any(tag.startswith("B-") for tag in tags)
+    spans = metrics.has_spans(tags)
 
     def build_model(model: ModelConfig) -> nn.Module:
         sizes = {

@@ -1,6 +1,7 @@
 """Every setting of a run, as frozen dataclasses; from and to TOML."""
 
 import copy
+import inspect
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from gatewise.data.config import DataConfig
 from gatewise.errors import ConfigError, did_you_mean
 from gatewise.models.config import ModelConfig
+from gatewise.models.recipes import RECIPES
 from gatewise.tasks import TASKS, LossConfig
 from gatewise.training.threads import suggested_threads
 
@@ -88,7 +90,7 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
         "model.recipe": "text-lstm",
         "data.text.max_length": 400,
         "data.text.min_count": 2,
-        "train.epochs": 15,
+        "train.epochs": 8,
         "train.batch_size": 32,
         "train.average": "ema",
         "loss.label_smoothing": 0.1,
@@ -97,8 +99,9 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
         "model.recipe": "tagger",
         "data.text.min_count": 2,
         "data.text.lowercase": True,
-        "train.epochs": 20,
+        "train.epochs": 12,
         "train.batch_size": 32,
+        "train.lr": 4e-3,
         "train.average": "ema",
     },
     "language-model": {
@@ -186,6 +189,8 @@ def with_defaults(plain: Mapping[str, Any]) -> Plain:
     settings: Plain = {}
     for table, name in ((TASK_SETTINGS, task), (RECIPE_SETTINGS, recipe)):
         settings = merge(settings, table.get(name, {}) if isinstance(name, str) else {})
+    if isinstance(recipe, str) and recipe in RECIPES and "augment" not in inspect.signature(RECIPES[recipe]).parameters:
+        settings.get("model", {}).pop("augment", None)  # it is refused as a recipe for other data, not for this
     data = plain.get("data")
     if isinstance(data, Mapping) and data.get("scale") == "none":
         # The sizes of these changes are meant for scaled inputs.

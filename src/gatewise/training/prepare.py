@@ -60,7 +60,8 @@ def prepare(data: Data, valid: Data | None, config: Config) -> Prepared:
         raise ConfigError("data.folds: expected no validation file beside it, got one. Leave out one of the two.")
     adapter = side.fit(data, config.data)
     notes += adapter.notes(data)
-    train_examples, valid_examples = adapter.encode(data), adapter.encode(valid)
+    train_examples = adapter.encode(data)
+    valid_examples = adapter.encode(valid) if len(valid) else []
     return Prepared(train_examples, valid_examples, data, valid, adapter, notes)
 
 
