@@ -4,7 +4,12 @@ from pathlib import Path
 
 from gatewise.errors import OptionError, did_you_mean
 
-SAMPLES = {"japanese-vowels": "japanese_vowels"}
+SAMPLES = {
+    "japanese-vowels": "japanese_vowels",
+    "shakespeare": "shakespeare",
+    "speakers": "speakers",
+    "wnut17": "wnut17",
+}
 
 
 def files(name: str) -> list[Path]:

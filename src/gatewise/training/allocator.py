@@ -2,9 +2,12 @@
 
 import ctypes
 import sys
+from typing import Any
 
 # mallopt's parameters, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+_keeps = False
 
 
 def keep_freed_memory() -> bool:
@@ -17,9 +20,27 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether anything was changed: glibc on Linux only.
     """
-    if not sys.platform.startswith("linux"):
+    global _keeps  # the allocator is the process's own too
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
         return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # another C library, such as musl
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_M_TOP_PAD, 64 * 2**20))
+    _keeps = bool(
+        mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_M_TOP_PAD, 64 * 2**20)
+    )
+    return _keeps
+
+
+def release_gaps() -> None:
+    """Gives back what has been kept and is not in use; nothing where :func:`keep_freed_memory` was not called.
+
+    Batches of texts differ in their lengths, so what one has freed does not fit the next, and the gaps add up: a
+    training of translations would hold several times what it needs. Done now and then, it costs next to nothing.
+    """
+    trim = _of_glibc("malloc_trim") if _keeps else None
+    if trim is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of the C library; None where that is another one than glibc."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None

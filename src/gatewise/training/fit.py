@@ -28,6 +28,7 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 from gatewise.data.batching import carried_order, epoch_order, padding_share, shard
 from gatewise.errors import ConfigError, GatewiseError, RunError
 from gatewise.tasks.task import Task
+from gatewise.training.allocator import release_gaps
 from gatewise.training.averaging import Averaging
 from gatewise.training.carry import Carry
 from gatewise.training.checkpoint import (
@@ -42,6 +43,9 @@ from gatewise.training.checkpoint import (
 from gatewise.training.config import TrainConfig
 from gatewise.training.evaluate import follows, measure, run_model
 from gatewise.types import Example
+
+
+RELEASE_EVERY = 50  # steps between two looks for memory that is kept and not used
 
 
 class Epoch(NamedTuple):
@@ -185,6 +189,8 @@ class _Loop:
                 if self.step(indices, stop):
                     self.save()
                     raise InterruptedTraining(self.state_file.parent, progress.epoch + 1, progress.step)
+                if progress.step % RELEASE_EVERY == 0:
+                    release_gaps()
                 if time.monotonic() - self.saved_at > 60 * self.config.save_minutes:
                     self.save()
             self.end_epoch(started)
