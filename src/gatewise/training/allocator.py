@@ -20,7 +20,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether anything was changed: glibc on Linux only.
     """
-    global _keeps  # the allocator is the process's own too
+    global _keeps  # noqa: PLW0603  the allocator is the process's own too
     mallopt = _of_glibc("mallopt")
     if mallopt is None:
         return False

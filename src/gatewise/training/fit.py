@@ -44,7 +44,6 @@ from gatewise.training.config import TrainConfig
 from gatewise.training.evaluate import follows, measure, run_model
 from gatewise.types import Example
 
-
 RELEASE_EVERY = 50  # steps between two looks for memory that is kept and not used
 
 
