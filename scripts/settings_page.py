@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 
 from gatewise.cell import Cell
+from gatewise.data.config import TextConfig
 from gatewise.models.config import ModelConfig
 from gatewise.models.recipes import RECIPES
 from gatewise.nn.augmentation import Augment
@@ -24,6 +25,7 @@ from gatewise.training.config import RECIPE_SETTINGS, TASK_SETTINGS, Config, Dat
 SECTIONS = {
     "": Config,
     "data": DataConfig,
+    "data.text": TextConfig,
     "model": ModelConfig,
     "model.augment": Augment,
     "model.cell": Cell,

@@ -25,6 +25,7 @@ PUBLIC = [
     "StatefulStep",
     "cross_validate",
     "data",
+    "decoding",
     "from_torch",
     "kernels",
     "load",
@@ -62,3 +63,12 @@ def test_recipes_are_functions_of_the_library():
         assert list(parameters)[:2] == ["input_size", "num_classes"]
         assert all(p.kind is p.KEYWORD_ONLY for p in list(parameters.values())[2:])
         assert all(name in getattr(gatewise.recipes, recipe).__doc__ for name in parameters)
+
+
+def test_parts_of_the_language_models_can_be_had_alone():
+    """Layers, the field with its functions, and the searches: without a task, a file or a run."""
+    for name in ("CRF", "TokenEmbedding", "bio_transitions", "log_partition", "marginals", "sequence_score", "viterbi"):
+        assert name in gatewise.nn.__all__
+        assert inspect.getdoc(getattr(gatewise.nn, name))
+    for name in gatewise.decoding.__all__:
+        assert inspect.getdoc(getattr(gatewise.decoding, name))

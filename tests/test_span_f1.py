@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gatewise.metrics import bio_spans, span_f1
+from gatewise.metrics import bio_spans, has_spans, span_f1
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,10 @@ def test_spans_give_back_the_tags():
 def test_predictions_and_references_must_pair_up():
     with pytest.raises(ValueError, match="zip"):
         span_f1([["O"]], [])
+
+
+def test_only_bio_has_spans():
+    """Of IOBES the ends would be missed: no F1 is better than a wrong one."""
+    assert has_spans(["O", "B-X", "I-X"]) and has_spans(["B-X"])
+    assert not has_spans(["O", "B-X", "I-X", "E-X", "S-X"])
+    assert not has_spans(["O"]) and not has_spans(["NOUN", "VERB"]) and not has_spans([])

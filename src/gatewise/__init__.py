@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewise import data, kernels, nn, samples
+    from gatewise import data, decoding, kernels, nn, samples
     from gatewise.api import Run, cross_validate, load, train
     from gatewise.cell import Cell
     from gatewise.errors import (
@@ -47,6 +47,7 @@ _HOMES = {
     "StatefulStep": "gatewise.nn.stateful",
     "cross_validate": "gatewise.api",
     "data": "",
+    "decoding": "",
     "from_torch": "gatewise.nn",
     "kernels": "",
     "load": "gatewise.api",

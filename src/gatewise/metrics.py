@@ -65,8 +65,12 @@ def r2(predictions: np.ndarray, references: np.ndarray) -> float:
 
 
 def has_spans(tags: Sequence[str]) -> bool:
-    """Whether tags are of the BIO scheme: ``B-person``, ``I-person``, ``O``."""
-    return any(tag.startswith("B-") for tag in tags)
+    """Whether tags are of the BIO scheme: ``B-person``, ``I-person``, ``O``, and no others.
+
+    >>> has_spans(["O", "B-LOC", "I-LOC"]), has_spans(["O", "B-LOC", "E-LOC", "S-LOC"]), has_spans(["O"])
+    (True, False, False)
+    """
+    return any(tag.startswith("B-") for tag in tags) and all(tag == "O" or tag[:2] in ("B-", "I-") for tag in tags)
 
 
 def bio_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:

@@ -12,10 +12,11 @@ import torch
 
 import gatewise as package
 from gatewise.api import training
+from gatewise.errors import RunError
 from gatewise.training.checkpoint import load_checkpoint
 from gatewise.training.fit import InterruptedTraining
 from gatewise.training.progress import Silent
-from texts import TINY, quick, train_all, write_corpus, write_labelled
+from texts import TINY, quick, train_all, write_corpus, write_labelled, write_pairs, write_tagged
 
 
 @pytest.fixture(scope="module")
@@ -262,3 +263,22 @@ def test_word_vectors_of_the_size_of_the_embeddings(train, tmp_path):
     size = ("--set", "model.embedding_size=3")
     answer = train("text-classification", write_labelled(tmp_path / "a.txt"), "--embeddings", tmp_path / "v.txt", *size)
     assert re.search(r"2 of \d+ words have a vector in the file of embeddings", answer.err)
+
+
+def test_tags_are_no_classes_of_texts(runs):
+    """A tagger knows the probability of each tag that it gives, not one of each class for a text."""
+    with pytest.raises(RunError, match="expected a classification for probabilities, got a tagging"):
+        package.load(runs / "tagging").predict_proba([["Ann", "sees", "Bob"], ["Max"]])
+
+
+@pytest.mark.parametrize(
+    ("task", "write", "usage"),
+    [
+        ("language-model", write_corpus, 'generate {} --prompt "TEXT"'),
+        ("translation", write_pairs, "translate {} < FILE"),
+        ("tagging", write_tagged, "predict {} --data FILE"),
+    ],
+)
+def test_a_training_tells_what_to_do_next(train, tmp_path, task, write, usage):
+    answer = train(task, write(tmp_path / "a.txt"))
+    assert f"gatewise {usage.format(tmp_path / 'out')}" in answer.out.replace("\n", " ")

@@ -8,6 +8,8 @@ from gatewise.data.adapter import adapter_from_json, adapter_to_json
 from gatewise.data.text import TextData
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
 from gatewise.errors import DataError, OptionError
+from gatewise.metrics import bio_spans
+from gatewise.models.seq2seq import seq2seq
 from gatewise.sequences import EOS, UNK
 from gatewise.types import Prediction, Results
 
@@ -242,3 +244,32 @@ def test_damaged_adapters(kind, options):
     for name in names:
         with pytest.raises(DataError, match=f"damaged text .*no {name}"):
             adapter_from_json(json.dumps({key: value for key, value in content.items() if key != name}))
+
+
+def test_a_tag_that_a_split_leaves_out_is_known():
+    """As with the classes of other tasks: prepare declares those of the whole file."""
+    whole = replace(SENTENCES, classes=("B-LOC", "B-MISC", "B-ORG", "O"))
+    adapter = TaggingAdapter.fit(whole.subset([1]))
+    assert adapter.tags == ("O", "B-LOC", "B-MISC", "B-ORG")
+    assert len(adapter.encode(whole.subset([0]))) == 1
+
+
+def test_spans_begin_with_b_where_there_is_one():
+    """IOB1 has B only between spans that touch; a field of BIO gives I after O no chance."""
+    tags = ("I-LOC", "I-LOC", "B-LOC", "O", "I-LOC", "I-PER", "I-PER")
+    data = TextData([("w",) * 7], [tags])
+    adapter = TaggingAdapter.fit(data)
+    (example,) = adapter.encode(data)
+    read = [adapter.tags[number] for number in example.target]
+    assert read == ["B-LOC", "I-LOC", "B-LOC", "O", "B-LOC", "I-PER", "I-PER"]
+    assert bio_spans(read) == bio_spans(tags)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_every_row_of_a_token_has_a_meaning(shared):
+    adapter, _ = fitted(PairAdapter, shared=shared)
+    sizes = len(adapter.source), len(adapter.target)
+    model = seq2seq(*sizes, embedding_size=3, hidden_sizes=(2,), decoder_size=7, tied=False, copy=shared)
+    meanings = adapter.meanings()
+    of_tokens = {name for name, value in model.state_dict().items() if value.dim() and value.shape[0] in sizes}
+    assert of_tokens == {name for name in model.state_dict() if any(part in f"model.{name}" for part in meanings)}

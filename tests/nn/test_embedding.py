@@ -82,3 +82,16 @@ def test_wrong_use():
             TokenEmbedding(4, 3, dropout=p)
     assert repr(TokenEmbedding(4, 3)) == "TokenEmbedding(4, 3)"
     assert repr(TokenEmbedding(4, 3, dropout=0.5)) == "TokenEmbedding(4, 3, dropout=0.5)"
+
+
+def test_words_are_dropped_whatever_the_default_dtype_is():
+    """As in a training with precision 64, where Fabric makes float64 the default."""
+    embedding, tokens = TokenEmbedding(40, 3, dropout=0.5).double(), torch.arange(40)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        x = embedding(tokens)
+    finally:
+        torch.set_default_dtype(before)
+    assert x.dtype == torch.float64
+    assert 0 < int((x == 0).all(-1).sum()) < 40

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from gatewise.data.config import DataConfig, TextConfig
+from gatewise.data.corpus import Surprisal
 from gatewise.data.dataset import SequenceData
 from gatewise.data.text import TextData
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, DataError
 from gatewise.models.config import ModelConfig
 from gatewise.tasks import SIDES, TASKS, LossConfig
 from gatewise.testing.tasks import check_padding_is_ignored, check_task
+from gatewise.training.evaluate import run_model
 from gatewise.types import Prediction, Results
 
 SMALL = ModelConfig(hidden_sizes=(6,))
@@ -200,3 +203,50 @@ def test_pool_none_needs_answers_per_step():
         task, _, _, _ = make(kind)
         with pytest.raises(ConfigError, match=r'expected a pool.*got "none"'):
             task.build(ModelConfig(pool="none"))
+
+
+def test_a_setting_that_would_do_nothing_is_refused():
+    adapter = SIDES["tagging"].fit(spoken("tagging"), DataConfig())
+    task = TASKS["tagging"](LossConfig(label_smoothing=0.1), adapter)
+    with pytest.raises(ConfigError, match=r"no loss\.label_smoothing with model\.crf, got 0\.1"):
+        task.build(ModelConfig(recipe="tagger"))
+    task.build(ModelConfig(recipe="tagger", crf=False))
+    with pytest.raises(ConfigError, match=r"data\.target: expected none with language-model"):
+        SIDES["language-model"].read(["a text"], None, DataConfig(target=("label",)), None, True)
+    with pytest.raises(DataError, match=r"language-model: expected no targets"):
+        SIDES["language-model"].read(["a text"], ["a label"], DataConfig(), None, True)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_answers_are_searched_for_in_any_precision(precision):
+    """A search calls the model's parts, outside of what Fabric casts."""
+    task, config, adapter, data = make_text("translation")
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    torch.manual_seed(0)
+    model = fabric.setup_module(task.build(config))
+    results = run_model(task, model, adapter.encode(data)[:3], fabric=fabric, batch_size=2)
+    assert len(results.predictions) == 3
+    for prediction, example in zip(results.predictions, adapter.encode(data), strict=False):
+        assert prediction.attention.dtype == np.float32  # a data set's worth of it is kept
+        assert prediction.attention.size in (0, len(prediction.attention) * example.steps)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("text-classification", {"shared": True}),
+        ("tagging", {"max_target_length": 9}),
+        ("language-model", {"max_length": 9}),
+    ],
+)
+def test_a_setting_of_another_task_is_refused(task, settings):
+    (name, value), *_ = settings.items()
+    with pytest.raises(ConfigError, match=rf"data\.text\.{name}: expected none with {task}, got {value}"):
+        SIDES[task].fit(spoken(task), DataConfig(text=TextConfig(**settings)))
+
+
+def test_perplexity_of_a_model_that_went_astray():
+    task, *_ = make_text("language-model")
+    for bits, expected in ((3.0, 8.0), (5000.0, float("inf"))):
+        results = Results(0.0, [Prediction(Surprisal([bits] * 2, 2))], [Surprisal([0.0] * 2, 2)])
+        assert task.metrics["perplexity"](results) == expected

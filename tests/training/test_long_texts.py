@@ -3,6 +3,7 @@
 import math
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,3 +201,27 @@ def test_the_triggered_average_is_the_mean_since_the_stall():
     with averaging.applied():
         assert model.weight.item() == pytest.approx(3.0)
     assert model.weight.item() == 6.0
+
+
+@pytest.mark.parametrize("way", ["ema", "triggered"])
+def test_what_counts_batches_is_not_averaged(way):
+    """Scheduled sampling counts its calls in a whole number."""
+    model = torch.nn.BatchNorm1d(1)
+    averaging = Averaging(model, way)
+    averaging.begin()
+    for count in (1, 2, 3, 7):
+        model.num_batches_tracked.fill_(count)
+        averaging.step()
+    with averaging.applied():
+        assert model.num_batches_tracked == 7
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_more_processes_than_rows_to_measure(processes):
+    """Where rows cannot be dealt out, each process measures all: nobody waits, nothing is left out."""
+    task, model, examples = made(8)
+    few = examples[:5]
+    assert len(measuring_order(few, 4)[0]) < processes
+    alone = run_model(task, model, few, fabric=CPU, batch_size=4)
+    several = SimpleNamespace(device=CPU.device, world_size=processes, global_rank=1)
+    assert run_model(task, model, few, fabric=several, batch_size=4) == alone

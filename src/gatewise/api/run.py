@@ -138,7 +138,9 @@ class Run:
     def predict(self, data: Any) -> list[Any]:
         """The answer to each sequence: a label, a number, a list of numbers, or such for every step.
 
-        Labels are text, also where numbers were given: ``"1"`` for the label 1.
+        To each text a label, a list of tags, or a text; of a language model the
+        :class:`~gatewise.data.corpus.Surprisal` of each stretch. Labels are text, also where numbers were given:
+        ``"1"`` for the label 1.
 
         Args:
             data: as in :func:`train`; targets are not needed.
@@ -158,9 +160,9 @@ class Run:
             RunError: the run's task gives no probabilities.
             DataError: the data cannot be read, or do not fit the run.
         """
-        rows = [prediction.probabilities for prediction in self.run(self.read(data)).predictions]
-        if any(row is None for row in rows):
+        if self._labels is None:
             raise RunError(f"{self.path}: expected a classification for probabilities, got a {self.config.task}.")
+        rows = [prediction.probabilities for prediction in self.run(self.read(data)).predictions]
         return np.array(rows, dtype=np.float64).reshape(-1, len(self.classes))
 
     def generate(

@@ -165,6 +165,8 @@ def _say(text: str, console: Console = output) -> None:
 
 
 def _show_run(run: "Run") -> None:
+    from gatewise.tasks import SIDES
+
     results = run.results
     output.print()
     output.print(metrics_table({name: value for name, value in results.items() if isinstance(value, dict)}))
@@ -172,7 +174,7 @@ def _show_run(run: "Run") -> None:
     if "threshold" in results:
         _say(f'Threshold {results["threshold"]:.3f}: above it the answer is "{run.classes[1]}".')
     _say(f"Report:  {run.path / 'report.html'}")
-    _say(f"Predict: gatewise predict {shlex.quote(str(run.path))} --data FILE")
+    _say(f"Use it:  gatewise {SIDES[run.config.task].usage.format(run=shlex.quote(str(run.path)))}")
 
 
 def _show_folds(folds: "CrossValidation") -> None:

@@ -141,7 +141,8 @@ class PairAdapter:
     def meanings(self) -> dict[str, tuple[str, ...]]:
         """What the rows of the embeddings, and of the scores, stand for."""
         answers = self.target.tokens
-        return {"source_embedding.": self.source.tokens, "decoder.embedding.": answers, "decoder.bias": answers}
+        parts = ("decoder.embedding.", "decoder.weight", "decoder.bias")
+        return {"source_embedding.": self.source.tokens, **dict.fromkeys(parts, answers)}
 
     def to_plain(self) -> dict[str, Any]:
         """Dictionaries, lists, numbers and text, for JSON; a shared vocabulary stands there once."""

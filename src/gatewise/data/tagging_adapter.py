@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class TaggingAdapter:
         """Words, characters and tags of the training data.
 
         Args:
-            data: training data as read.
+            data: training data as read; tags that it declares are known, whether they occur or not.
             size: most words to know, the special tokens included.
             min_count: a word that is rarer is known by its spelling only.
             lowercase: words make no difference between upper and lower case; characters still do.
@@ -104,7 +105,7 @@ class TaggingAdapter:
         words = Vocabulary.fit(
             data.texts, size=size, min_count=min_count, lowercase=lowercase, tokenised=tokenised, where=data.where
         )
-        found: set[str] = set()
+        found = set(data.classes or ())
         for index, tags in enumerate(_targets(data)):
             found.update(_checked(tags, words.pieces(data.texts[index]), data.where(index)))
         if len(found) < 2:
@@ -120,7 +121,7 @@ class TaggingAdapter:
         """Every sentence as `Words` ``[T]``, ``[T, C]`` int64, with the numbers of its tags ``[T]`` int64.
 
         ``C`` is the longest word of the sentence, at most 20. A sentence without words is one unknown word, with the
-        first tag as its target.
+        first tag as its target. An ``I-X`` that begins a span (IOB1) is read as ``B-X``, where there is that tag.
 
         Args:
             data: as read; without targets the examples have none.
@@ -154,7 +155,7 @@ class TaggingAdapter:
         if data.targets is None:
             return None
         tags = _checked(data.targets[index], pieces, data.where(index))[: self.max_length]
-        numbers = [self._labels.encode(tag, where=data.where(index)) for tag in tags]
+        numbers = [self._labels.encode(tag, where=data.where(index)) for tag in _begun(tags, self.tags)]
         return np.array(numbers or [0], dtype=np.int64)
 
     def notes(self, data: TextData) -> list[str]:
@@ -230,6 +231,20 @@ def _padded(spellings: Sequence[np.ndarray]) -> np.ndarray:
     padded = np.zeros((len(spellings), lengths.max()), dtype=np.int64)
     padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(spellings)
     return padded
+
+
+def _begun(tags: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The same spans, each beginning with ``B-X`` where that is a known tag: after anything else BIO forbids ``I-X``.
+
+    >>> _begun(["I-LOC", "I-LOC", "O", "I-PER"], ["O", "B-LOC", "I-LOC", "I-PER"])
+    ['B-LOC', 'I-LOC', 'O', 'I-PER']
+    """
+    begun = []
+    for before, tag in pairwise((OUTSIDE, *tags)):
+        begin = "B" + tag[1:]
+        headless = tag.startswith("I-") and before not in (begin, tag)
+        begun.append(begin if headless and begin in known else tag)
+    return begun
 
 
 def _targets(data: TextData) -> Sequence[Any]:

@@ -3,7 +3,7 @@
 from gatewise.nn import initializers
 from gatewise.nn.attention import AdditiveAttention, AttentionPool, MultiplicativeAttention
 from gatewise.nn.augmentation import Augment, Augmentation
-from gatewise.nn.crf import CRF
+from gatewise.nn.crf import CRF, bio_transitions, log_partition, marginals, sequence_score, viterbi
 from gatewise.nn.dropout import SequenceDropout
 from gatewise.nn.embedding import TokenEmbedding
 from gatewise.nn.interchange import from_torch, to_torch
@@ -25,7 +25,12 @@ __all__ = [
     "SequenceDropout",
     "StatefulStep",
     "TokenEmbedding",
+    "bio_transitions",
     "from_torch",
     "initializers",
+    "log_partition",
+    "marginals",
+    "sequence_score",
     "to_torch",
+    "viterbi",
 ]

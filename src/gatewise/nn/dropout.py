@@ -73,7 +73,7 @@ def dropout_mask(p: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
         return like.new_empty(shape).bernoulli_(1 - p).div_(1 - p)
     if not fused.draws():
         return _cpu_mask(p, shape, like.dtype)
-    mask = fused.dropout(torch.ones(shape, device="cpu"), p)
+    mask = fused.dropout(torch.ones(shape, dtype=torch.float32, device="cpu"), p)
     if like.dtype == torch.float32:
         return mask
     dropped = fused.dropped_of(p)

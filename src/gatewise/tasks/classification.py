@@ -60,7 +60,7 @@ def of_labels(
         return losses.cross_entropy(outputs.scores, batch.targets, weights=weights, smoothing=config.label_smoothing)
 
     def predict(model: nn.Module, batch: Batch, outputs: Outputs) -> list[Prediction]:
-        rows = outputs.scores.double().softmax(-1).tolist()
+        rows = outputs.scores.cpu().double().softmax(-1).tolist()
         attention = shares(outputs, batch)
         return [
             Prediction(labels.decode(labels.decide(row)), row, share)

@@ -73,7 +73,8 @@ def _surprisal(scores: Tensor, targets: Tensor | None) -> Tensor:
 
 def _perplexity(results: Results) -> float:
     bits = sum(sum(prediction.value.bits) for prediction in results.predictions)
-    return float(2 ** (bits / sum(len(prediction.value.bits) for prediction in results.predictions)))
+    mean = bits / sum(len(prediction.value.bits) for prediction in results.predictions)
+    return math.inf if mean >= 1024 else float(2**mean)  # a training that went astray is measured, too
 
 
 def _bits_per_character(results: Results) -> float:

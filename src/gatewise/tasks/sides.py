@@ -18,7 +18,7 @@ from gatewise.data.targets import Labels, Values
 from gatewise.data.text import Data, TextData, TextOptions
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
 from gatewise.data.text_files import read_corpus, read_labelled
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, DataError
 from gatewise.metrics import has_spans
 from gatewise.models.config import ModelConfig
 
@@ -37,6 +37,7 @@ class DataSide:
             answers are no classes.
         unsupervised: what is to be predicted is in the data themselves; nobody gives targets.
         model: what the data decide of a model that the settings leave open.
+        usage: the command that asks a trained run, ``{run}`` for its directory.
     """
 
     read: Callable[[Any, Any, DataConfig, Any, bool], Any]
@@ -45,6 +46,7 @@ class DataSide:
     classes: Callable[[Any], tuple[str, ...]] | None = None
     unsupervised: bool = False
     model: Callable[[ModelConfig, Any], ModelConfig] = lambda config, adapter: config
+    usage: str = "predict {run} --data FILE"
 
 
 def _read_sequences(
@@ -110,7 +112,13 @@ def _read_tagged(
 def _read_corpus(
     data: Any, targets: Any, config: DataConfig, adapter: CorpusAdapter | None, require_target: bool
 ) -> TextData:
-    return read_corpus(data, _options(config))  # what comes next is its target
+    if config.target is not None:
+        raise ConfigError(
+            f"data.target: expected none with language-model, got {config.target}. What comes next is its target."
+        )
+    if targets is not None:
+        raise DataError("language-model: expected no targets, got some. What comes next in the text is its target.")
+    return read_corpus(data, _options(config))
 
 
 def _read_pairs(
@@ -130,6 +138,7 @@ def _tags(data: TextData) -> tuple[str, ...]:
 
 def _fit_texts(data: TextData, config: DataConfig) -> TextAdapter:
     text = config.text
+    _refuse(text, "text-classification", "max_target_length", "shared")
     return TextAdapter.fit(
         data,
         unit=text.tokens,
@@ -145,6 +154,7 @@ def _fit_tagged(data: TextData, config: DataConfig) -> TaggingAdapter:
     text = config.text
     if text.tokens != "words":
         raise ConfigError(f'tagging: expected data.text.tokens "words", got "{text.tokens}". A tag belongs to a word.')
+    _refuse(text, "tagging", "max_target_length", "shared")
     return TaggingAdapter.fit(
         data,
         size=text.vocabulary_size,
@@ -158,6 +168,7 @@ def _fit_tagged(data: TextData, config: DataConfig) -> TaggingAdapter:
 def _fit_corpus(data: TextData, config: DataConfig) -> CorpusAdapter:
     text = config.text
     _refuse_embeddings(config)
+    _refuse(text, "language-model", "max_length", "max_target_length", "shared")
     return CorpusAdapter.fit(
         data,
         unit=text.tokens,
@@ -181,6 +192,13 @@ def _fit_pairs(data: TextData, config: DataConfig) -> PairAdapter:
         max_target_length=text.max_target_length,
         shared=text.shared,
     )
+
+
+def _refuse(text: TextConfig, task: str, *names: str) -> None:
+    """Settings that a task has no use for; not ``steps``: a recipe sets it, and is told itself if it is wrong."""
+    for name in names:
+        if (value := getattr(text, name)) != getattr(TextConfig(), name):
+            raise ConfigError(f"data.text.{name}: expected none with {task}, got {value}. Leave it out.")
 
 
 def _refuse_embeddings(config: DataConfig) -> None:
@@ -216,7 +234,7 @@ def _size_of_vectors(config: ModelConfig, adapter: TextAdapter | TaggingAdapter)
     return replace(config, embedding_size=size)
 
 
-_PAIRS = DataSide(_read_pairs, _fit_pairs)
+_PAIRS = DataSide(_read_pairs, _fit_pairs, usage="translate {run} < FILE")
 
 SIDES = {
     "classification": DataSide(
@@ -227,7 +245,9 @@ SIDES = {
         _read_labelled, _fit_texts, split="stratified", classes=_labels, model=_size_of_vectors
     ),
     "tagging": DataSide(_read_tagged, _fit_tagged, classes=_tags, model=_field_for_spans),
-    "language-model": DataSide(_read_corpus, _fit_corpus, split="time", unsupervised=True),
+    "language-model": DataSide(
+        _read_corpus, _fit_corpus, split="time", unsupervised=True, usage='generate {run} --prompt "TEXT"'
+    ),
     "translation": _PAIRS,
     "summarisation": _PAIRS,
 }

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gatewise import losses, metrics
 from gatewise.data.text_adapters import TaggingAdapter
 from gatewise.errors import ConfigError
-from gatewise.models.config import ModelConfig, build
+from gatewise.models.config import ModelConfig, build, resolve
 from gatewise.models.sequence_model import BatchModel
 from gatewise.nn.crf import bio_transitions, log_partition, marginals, sequence_score, viterbi
 from gatewise.tasks.collate import words_with_tags
@@ -37,6 +37,11 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
     spans = metrics.has_spans(tags)
 
     def build_model(model: ModelConfig) -> nn.Module:
+        if resolve(model).crf and config.label_smoothing:
+            raise ConfigError(
+                f"tagging: expected no loss.label_smoothing with model.crf, got {config.label_smoothing}. "
+                "Leave it out, or set model.crf to false."
+            )
         sizes = {
             "vocabulary_size": len(adapter.words),
             "num_characters": len(adapter.characters),
@@ -62,7 +67,7 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
         if scores.ndim == 4:
             best, chances = viterbi(scores, lengths), marginals(scores, lengths)
         else:
-            best, chances = _trimmed(scores.argmax(-1), lengths), scores.double().softmax(-1)
+            best, chances = _trimmed(scores.argmax(-1), lengths), scores.cpu().double().softmax(-1)
         return [
             Prediction([tags[number] for number in row], [chance[t][number] for t, number in enumerate(row)])
             for row, chance in zip(best, chances.tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 from torch import nn
 
 from gatewise import losses, metrics
@@ -53,9 +54,10 @@ def _search(model: Seq2Seq, batch: Batch, outputs: Outputs) -> list[Hypothesis]:
     """The best answer to each source that the model's own search finds."""
     source = batch.inputs.source
     assert outputs.encoded is not None
+    encoded = outputs.encoded.to(model.decoder.bias.dtype)  # Fabric gives outputs in 32 bits, the weights may have 64
     found = beam_search(
         model.step,
-        model.start(outputs.encoded, batch.lengths, source),
+        model.start(encoded, batch.lengths, source),
         rows=len(source),
         beam_size=model.beam_size,
         max_length=model.max_answer,
@@ -99,10 +101,12 @@ def _of_pairs(
         assert isinstance(inner, Seq2Seq)
         found = _search(inner, batch, outputs)
         lengths = batch.lengths.tolist()
-        return [
-            Prediction(adapter.target.decode(best.tokens), None, [row[:length] for row in best.attention or ()])
-            for best, length in zip(found, lengths, strict=True)
-        ]
+        answers = []
+        for best, length in zip(found, lengths, strict=True):
+            # An array: as lists of numbers the attention of a whole data set takes eight times the memory.
+            attention = np.array([row[:length] for row in best.attention or ()], dtype=np.float32)
+            answers.append(Prediction(adapter.target.decode(best.tokens), None, attention))
+        return answers
 
     def references(batch: Batch) -> list[str]:
         return batch.references or []

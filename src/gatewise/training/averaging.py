@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
@@ -33,7 +34,7 @@ class Averaging:
 
     def begin(self) -> None:
         """Starts an average at the weights as they are."""
-        self.average = AveragedModel(self.source, multi_avg_fn=_mean(), use_buffers=True)
+        self.average = AveragedModel(self.source, multi_avg_fn=_of_fractions(_mean()), use_buffers=True)
 
     def step(self) -> None:
         """Takes the weights after an optimiser step in."""
@@ -42,7 +43,7 @@ class Averaging:
         if self.way == "ema":
             # It forgets faster at first: the random weights of the beginning are soon out of it.
             taken = int(self.average.n_averaged)
-            self.average.multi_avg_fn = _exponential(min(EMA_DECAY, (1 + taken) / (10 + taken)))
+            self.average.multi_avg_fn = _of_fractions(_exponential(min(EMA_DECAY, (1 + taken) / (10 + taken))))
         self.average.update_parameters(self.source)
 
     def end_epoch(self, losses: list[float]) -> None:
@@ -74,3 +75,15 @@ class Averaging:
             self.begin()
             assert self.average is not None
             self.average.load_state_dict(tensors)
+
+
+def _of_fractions(average: Any) -> Any:
+    """The same way of averaging, but of whole numbers (how many batches were seen) the latest: torch divides none."""
+
+    def update(averages: list[Tensor], latest: list[Tensor], taken: Tensor) -> None:
+        if averages[0].is_floating_point():
+            average(averages, latest, taken)
+        else:
+            torch._foreach_copy_(averages, latest)
+
+    return update

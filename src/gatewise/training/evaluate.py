@@ -47,7 +47,9 @@ def run_model(
     was_training = model.training
     model.eval()
     batches = measuring_order(examples, batch_size)
-    mine = shard(batches, rank=fabric.global_rank, world_size=fabric.world_size) if fabric.world_size > 1 else batches
+    # Too few rows to deal out: each process then does all of them.
+    together = 1 < fabric.world_size <= min(map(len, batches), default=0)
+    mine = shard(batches, rank=fabric.global_rank, world_size=fabric.world_size) if together else batches
     predictions: list[Prediction] = []
     references: list[Any] = []
     total = count = 0.0
@@ -67,7 +69,7 @@ def run_model(
             references += task.references(batch)
             on_batch(len(indices))
     model.train(was_training)
-    if fabric.world_size > 1:
+    if together:
         predictions, references, mine, total, count = _gather(predictions, references, mine, total, count)
     return Results(
         total / count if count else float("nan"),

@@ -150,7 +150,7 @@ class _Loop:
         self.task, self.train, self.valid, self.config = task, train, valid, config
         self.fabric, self.state_file, self.watcher, self.on_best = fabric, state_file, watcher, on_best
         self.reads_on = follows(train)
-        self.lengths = [example.steps for example in train]
+        self.lengths = [] if self.reads_on else [example.steps for example in train]
         self.steps_per_epoch = len(self.batches(0))
         self.fingerprint = fingerprint(train, valid)
         optimizer = make_optimizer(model, config)
