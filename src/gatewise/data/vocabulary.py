@@ -41,8 +41,8 @@ class Vocabulary:
             ``"subwords"`` (byte-level BPE). Only words and characters can be unknown.
         tokens: the token of each number: ``<pad> <unk> <bos> <eos>``, then the most frequent first.
         lowercase: whether upper and lower case are the same.
-        tokenised: words are what spaces separate, since punctuation stands apart in the data; else they are split by
-            :func:`gatewise.data.words.split_words`.
+        tokenised: punctuation stands apart in the data. The unit ``"words"`` is then what spaces separate, else what
+            :func:`gatewise.data.words.split_words` finds; and BLEU counts words in the same way.
         model: of subwords, the tokenizer of the library ``tokenizers`` as JSON text; else None.
 
     Raises:
@@ -115,25 +115,25 @@ class Vocabulary:
             OptionError: an unknown unit, a size without room for a token, or a count below 1.
         """
         _check_options(unit, size, min_count)
+        tokenised = looks_tokenised(texts) if tokenised is None else tokenised
         for index, text in enumerate(texts):
             _check_unicode(text, where(index))
         if unit == "bytes":
-            return cls(unit, BYTES, lowercase)
+            return cls(unit, BYTES, lowercase, tokenised)
         if unit == "subwords":
             prepared = (_joined(text, lowercase) for text in texts)
             model, tokens = subwords.train(prepared, size=size or SUBWORDS, min_count=min_count, specials=SPECIALS)
-            return cls(unit, tokens, lowercase, model=model)
+            return cls(unit, tokens, lowercase, tokenised, model)
         if unit == "characters":
             counts = _count_characters(texts, lowercase)
             counts["\n"] = max(counts["\n"] + len(texts), min_count)  # the end of a line is always known
         else:
-            tokenised = looks_tokenised(texts) if tokenised is None else tokenised
             counts = _count_words(texts, lowercase, tokenised)
         if not counts:
             raise DataError("Vocabulary: expected texts with at least one word, got none. Check which column is read.")
         known = sorted((token for token, count in counts.items() if count >= min_count), key=lambda t: (-counts[t], t))
         room = None if size is None else size - len(SPECIALS)
-        return cls(unit, (*SPECIALS, *known[:room]), lowercase, bool(tokenised) and unit == "words")
+        return cls(unit, (*SPECIALS, *known[:room]), lowercase, tokenised)
 
     def encode(self, text: Text, *, where: str = "Vocabulary") -> np.ndarray:
         """``[T]`` int64, without ``BOS`` and ``EOS``; no step at all for an empty text.
