@@ -25,7 +25,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 @dataclass(frozen=True)
 class Experiment:
-    """A data set, the settings, and the figure to compare with; files in ``../shared/data``, pairs as "SOURCE,TARGET"."""
+    """A data set, the settings, and the figure to compare with; files below the data folder, or "SOURCE,TARGET"."""
 
     train: str
     test: str
@@ -231,8 +231,9 @@ def row(name: str, seeds: list[int]) -> str:
     spread = f" ± {stdev(values):.{digits}f}" if len(seeds) > 1 else ""
     each = ", ".join(f"{value:.{digits}f}" for value in values)
     recipe = runs[0].config.model.recipe
+    measured = f"{metric} **{mean(values):.{digits}f}**{spread}"
     return (
-        f"| {name} | {recipe} | {metric} **{mean(values):.{digits}f}**{spread} | {each} | {EXPERIMENTS[name].published} "
+        f"| {name} | {recipe} | {measured} | {each} | {EXPERIMENTS[name].published} "
         f"| {minutes:.1f} | `python benchmarks/accuracy/run.py {name} --seeds {' '.join(map(str, seeds))}` |"
     )
 

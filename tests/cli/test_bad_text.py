@@ -213,7 +213,7 @@ def test_answers_that_are_not_known(mistake, runs, write):
     message = mistake(*evaluate, write("a.txt", "pos\ta b\nnegg\tc\n"))
     assert 'a.txt, row 2: expected one of the labels neg, pos, got "negg". Did you mean "neg"?' in message
     message = mistake("evaluate", runs / "tagging", "--data", write("a.conll", "Ann O\n\nBob O\nsees B-LOX\n\n"))
-    assert 'a.conll, row 3: expected one of the labels' in message
+    assert "a.conll, row 3: expected one of the labels" in message
     assert 'got "B-LOX". Did you mean "B-LOC"?' in message
 
 

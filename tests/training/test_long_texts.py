@@ -150,6 +150,16 @@ def test_rows_go_on_where_their_example_follows():
     assert more[0].h.tolist() == [[[1, 2], [3, 4], [5, 6], [0, 0]]]
 
 
+def test_rows_begin_anew_by_chance():
+    examples = [Example(np.zeros(1), follows=True)] * 4000
+    carry = Carry(reset=0.1)
+    carry.keep(torch.ones(1, 4000, 2), np.arange(4000))
+    torch.manual_seed(0)
+    batch, state = carry.resume(batch_of(4000), examples, np.arange(1, 4001))
+    assert 0.08 < 1 - batch.continues.float().mean() < 0.12
+    assert torch.equal(state[0, :, 0] == 0, ~batch.continues)
+
+
 def test_no_gradient_reaches_the_batch_before():
     carry = Carry()
     state = (State(torch.ones(1, 2, 3, requires_grad=True) * 2, torch.ones(1, 2, 3)),)

@@ -16,12 +16,20 @@ class Carry:
     A row goes on where the batch before ended if its example follows the one that the row held there; else it begins
     with a state of zeros.
 
+    In training a row also begins anew now and then, by chance: a model that has only ever read on can be driven by an
+    unusual beginning into a saturated state that it never leaves (Melis, Dyer & Blunsom 2018 reset one row in a
+    hundred).
+
+    Args:
+        reset: that chance, for each row and batch; drawn from torch's generator.
+
     Attributes:
         state: as the model returned it, cut off from its gradient; None before the first batch.
         positions: the examples of the batch before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reset: float = 0.0) -> None:
+        self.reset = reset
         self.state: Any = None
         self.positions = np.arange(0)
 
@@ -35,7 +43,10 @@ class Carry:
             row < len(before) and example.follows and position == before[row] + 1
             for row, (example, position) in enumerate(zip(examples, positions.tolist(), strict=True))
         ]
-        continues = torch.tensor(follows, device=batch.lengths.device)
+        continues = torch.tensor(follows)
+        if self.reset:
+            continues &= torch.rand(rows) >= self.reset
+        continues = continues.to(batch.lengths.device)
 
         def begin(part: Tensor) -> Tensor:
             missing = rows - part.shape[1]
@@ -56,9 +67,9 @@ class Carry:
         return {**dict(_leaves(self.state)), "positions": torch.from_numpy(self.positions)}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], device: torch.device) -> "Carry":
+    def from_tensors(cls, tensors: dict[str, Tensor], device: torch.device, reset: float = 0.0) -> "Carry":
         """What ``to_tensors`` gave, on a device."""
-        carry = cls()
+        carry = cls(reset)
         if tensors:
             carry.positions = tensors["positions"].numpy()
             carry.state = _nested({name: value.to(device) for name, value in tensors.items() if name != "positions"})

@@ -46,6 +46,9 @@ class TrainConfig:
     """Gradients longer than this are shortened to it; 0 for never. Recurrent gradients explode now and then."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after so many epochs without progress; 0 for never. The best weights are kept either way."""
+    state_reset: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Texts that are read on: chance that a row begins a step anew, with a state of zeros. A model that never does may
+    be lost where it begins in the middle of a text."""
     bucket: bool = True
     """Batches of sequences of similar length, so that little is padding."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -155,7 +155,7 @@ class _Loop:
         self.fingerprint = fingerprint(train, valid)
         optimizer = make_optimizer(model, config)
         self.raw_model = model
-        self.carry = Carry()
+        self.carry = Carry(self.config.state_reset)
         self.progress = Progress()
         self.best: Tensors = cpu_state(model)
         self.schedule = make_schedule(optimizer, config, self.steps_per_epoch * config.epochs, task.monitor.mode)
@@ -257,7 +257,7 @@ class _Loop:
                 progress.valid_losses.append(valid["loss"])
             self.keep_best(valid)
         self.averaging.end_epoch(progress.valid_losses)
-        self.carry = Carry()
+        self.carry = Carry(self.config.state_reset)
         better = progress.best_epoch == progress.epoch + 1
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(self.schedule, ReduceLROnPlateau):
@@ -312,7 +312,7 @@ class _Loop:
         self.fabric.strategy.precision.load_state_dict(checkpoint.scaler)
         self.progress, self.best = checkpoint.progress, checkpoint.best
         self.averaging.restore(checkpoint.average)
-        self.carry = Carry.from_tensors(checkpoint.carried, self.fabric.device)
+        self.carry = Carry.from_tensors(checkpoint.carried, self.fabric.device, self.config.state_reset)
 
 
 def is_better(metric: float, loss: float, progress: Progress, mode: str) -> bool:
