@@ -173,6 +173,7 @@ EXPERIMENTS |= {
         ("train", "val", "test_2016_flickr"),
         published="33-38 best text-only (WMT16/17 task papers)",
         metric="bleu",
+        settings={"model.input_feeding": False, "train.epochs": 14, "train.precision": "bf16"},
     ),
     "aeslc": texts(
         "summarisation",
