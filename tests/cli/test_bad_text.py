@@ -334,3 +334,11 @@ def test_the_real_command_line(write):
     done = subprocess.run(command, capture_output=True, timeout=120, check=False, env={**os.environ, "LC_ALL": "C"})
     assert done.returncode == 2 and done.stdout == b""
     assert done.stderr.count(b"\n") == 1 and b"byte 21 of the file" in done.stderr
+
+
+def test_texts_where_numbers_are_expected(gatewise, tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text("once upon a time there was a fox\nit ran over the hill and far away\n" * 5)
+    answer = gatewise("train", "classification", "--data", str(path), "--out", str(tmp_path / "run"))
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "If these are texts, train text-classification, tagging, language-model" in answer.err

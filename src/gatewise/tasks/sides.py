@@ -11,6 +11,7 @@ from gatewise.data.arrays import from_python
 from gatewise.data.config import DataConfig, TextConfig, read_options, text_options
 from gatewise.data.conll import read_tagged
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
+from gatewise.data.describe_text import seems_text
 from gatewise.data.files import suffixes
 from gatewise.data.pairs import read_pairs
 from gatewise.data.sequence_adapter import SequenceAdapter
@@ -66,7 +67,13 @@ def _read_sequences(
         elif channels != default_channels(len(channels)):
             # Named columns: those that the model was trained on, whatever else stands in the new table.
             options = replace(options, features=channels)
-    found = from_python(data, targets, options, require_target=require_target)
+    try:
+        found = from_python(data, targets, options, require_target=require_target)
+    except DataError as error:
+        if not isinstance(data, str | Path) or not seems_text(Path(data)):
+            raise
+        advice = "text-classification, tagging, language-model, translation or summarisation"
+        raise DataError(f"{error} If these are texts, train {advice}.") from error
     return found if require_target else replace(found, targets=None)
 
 
