@@ -234,7 +234,7 @@ class Run:
         if require_target:
             return read_with_targets(data, targets, self.config, self.adapter)
         found: Data = SIDES[self.config.task].read(data, targets, self.config.data, self.adapter, False)
-        return found
+        return replace(found, targets=None)  # answers are not looked at, right or wrong
 
     def run(self, data: Data, *, on_batch: OnBatch | None = None) -> Results:
         """Predictions and references of data as read."""

@@ -68,10 +68,19 @@ class SequenceData:
 
     def where(self, index: int) -> str:
         """How an error names sequence ``index``: file and line where known, else its number."""
-        name = f" (id {self.ids[index]})" if self.ids is not None else ""
-        if self.rows is not None:
-            return f"{self.source}, row {self.rows[index]}{name}"
-        return f"{self.source}, sequence {index}{name}"
+        return place_in_source(self.source, index, rows=self.rows, ids=self.ids, noun="sequence")
+
+
+def place_in_source(
+    source: str, index: int, *, rows: Sequence[int] | None, ids: Sequence[str] | None, noun: str
+) -> str:
+    """How an error names one of the data: file and line where known, else its number.
+
+    >>> place_in_source("a.csv", 1, rows=[2, 5], ids=["x", "y"], noun="text")
+    'a.csv, row 5 (id y)'
+    """
+    name = f" (id {ids[index]})" if ids is not None else ""
+    return f"{source}, row {rows[index]}{name}" if rows is not None else f"{source}, {noun} {index}{name}"
 
 
 @dataclass(frozen=True)

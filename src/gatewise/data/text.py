@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise.data.dataset import SequenceData
+from gatewise.data.dataset import SequenceData, place_in_source
 from gatewise.data.lines import Selected
 
 
@@ -77,10 +77,7 @@ class TextData:
 
     def where(self, index: int) -> str:
         """How an error names text ``index``: file and line where known, else its number."""
-        name = f" (id {self.ids[index]})" if self.ids is not None else ""
-        if self.rows is not None:
-            return f"{self.source}, row {self.rows[index]}{name}"
-        return f"{self.source}, text {index}{name}"
+        return place_in_source(self.source, index, rows=self.rows, ids=self.ids, noun="text")
 
 
 @dataclass(frozen=True)

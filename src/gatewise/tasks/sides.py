@@ -31,7 +31,7 @@ class DataSide:
     Attributes:
         read: ``read(data, targets, config, adapter, require_target) -> Data``. ``adapter`` is that of a trained run,
             where one reads for it: what it was trained on is then looked for again. Without ``require_target`` answers
-            are not looked at, right or wrong.
+            may be missing.
         fit: measures training data.
         split: how validation data are taken where nobody says: ``"stratified"``, ``"random"`` or ``"time"``.
         classes: every class that occurs, so that one which a split leaves out of training is known too; None where
@@ -68,13 +68,12 @@ def _read_sequences(
             # Named columns: those that the model was trained on, whatever else stands in the new table.
             options = replace(options, features=channels)
     try:
-        found = from_python(data, targets, options, require_target=require_target)
+        return from_python(data, targets, options, require_target=require_target)
     except DataError as error:
         if not isinstance(data, str | Path) or not seems_text(Path(data)):
             raise
         advice = "text-classification, tagging, language-model, translation or summarisation"
         raise DataError(f"{error} If these are texts, train {advice}.") from error
-    return found if require_target else replace(found, targets=None)
 
 
 def _has_columns(data: Any) -> bool:
@@ -105,15 +104,13 @@ def _read_labelled(
     data: Any, targets: Any, config: DataConfig, adapter: TextAdapter | None, require_target: bool
 ) -> TextData:
     classes = None if adapter is None else adapter.labels.classes
-    found = read_labelled(data, targets, _options(config), require_target=require_target, classes=classes)
-    return found if require_target else replace(found, targets=None)
+    return read_labelled(data, targets, _options(config), require_target=require_target, classes=classes)
 
 
 def _read_tagged(
     data: Any, targets: Any, config: DataConfig, adapter: TaggingAdapter | None, require_target: bool
 ) -> TextData:
-    found = read_tagged(data, targets, _options(config), require_target=require_target)
-    return found if require_target else replace(found, targets=None)
+    return read_tagged(data, targets, _options(config), require_target=require_target)
 
 
 def _read_corpus(
@@ -131,8 +128,7 @@ def _read_corpus(
 def _read_pairs(
     data: Any, targets: Any, config: DataConfig, adapter: PairAdapter | None, require_target: bool
 ) -> TextData:
-    found = read_pairs(data, targets, _options(config), require_target=require_target)
-    return found if require_target else replace(found, targets=None)
+    return read_pairs(data, targets, _options(config), require_target=require_target)
 
 
 def _labels(data: Data) -> tuple[str, ...]:
