@@ -131,16 +131,17 @@ EXPERIMENTS |= {
         {
             "data.valid_fraction": 0.05,
             "data.text.steps": 100,
-            "model.embedding_size": 512,
+            "model.embedding_size": 128,
+            "model.tied": False,
             "model.hidden_sizes": [512, 512],
             "model.input_dropout": 0.1,
-            "model.variational_dropout": 0.4,
-            "model.dropout": 0.4,
+            "model.variational_dropout": 0.3,
+            "model.dropout": 0.3,
             "model.weight_drop": 0.3,
+            "train.batch_size": 64,
             "train.lr": 4e-3,
-            "train.epochs": 12,
+            "train.epochs": 45,
             "train.precision": "bf16",
-            "train.state_reset": 0.0,  # as it was trained; the default is yet to be measured
         },
         task="language-model",
         metric="bits_per_character",
@@ -165,7 +166,6 @@ EXPERIMENTS |= {
             "train.lr": 3e-3,
             "train.epochs": 5,
             "train.precision": "bf16",
-            "train.state_reset": 0.0,  # likewise
         },
     ),
     "multi30k": texts(

@@ -10,6 +10,7 @@ from gatewise.data import subwords
 from gatewise.data.vocabulary import SPECIALS, UNITS, Vocabulary
 from gatewise.data.words import join_words, looks_tokenised, split_words
 from gatewise.errors import DataError, OptionError
+from gatewise.reports.shading import pieces_of_text
 from gatewise.sequences import BOS, EOS, PAD, UNK
 
 PROSE = [
@@ -107,6 +108,32 @@ def test_subwords_are_learnt_and_shown(vocabularies):
     assert len(vocabulary) <= 400
     assert Vocabulary.fit(PROSE, unit="subwords", size=400) == vocabulary
     assert len(Vocabulary.fit(PROSE, unit="subwords", size=300)) == 300
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=40))
+@example("")
+@example(" ")
+@example("  a")
+@example("fox\n the")
+def test_a_leading_space_makes_the_first_word_the_token_that_it_is_elsewhere(spaced, text):
+    numbers = spaced.encode(text)
+    assert spaced.decode(numbers) == text.removeprefix(" ")
+    assert spaced.decode(numbers, begins=False) in (text, f" {text}")
+    assert numbers.tolist() == spaced.encode(f" {text.removeprefix(' ')}" if text.strip(" ") else text).tolist()
+    assert "".join(piece.text for piece in pieces_of_text(spaced, text)) == text.removeprefix(" ")
+
+
+@pytest.fixture(scope="module")
+def spaced():
+    return Vocabulary.fit(PROSE, unit="subwords", size=400, leading_space=True)
+
+
+def test_a_word_can_be_copied_to_the_beginning(spaced, vocabularies):
+    assert spaced.leading_space and not any(v.leading_space for v in vocabularies.values())
+    assert spaced.encode("dog").tolist() == spaced.encode("the dog").tolist()[1:]
+    assert vocabularies["subwords"].encode("dog").tolist() != vocabularies["subwords"].encode("the dog").tolist()[1:]
+    assert Vocabulary.from_plain(json.loads(json.dumps(spaced.to_plain()))).leading_space
 
 
 def test_every_byte_has_its_symbol():

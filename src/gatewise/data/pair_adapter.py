@@ -79,6 +79,7 @@ class PairAdapter:
                 size=size,
                 min_count=min_count,
                 lowercase=lowercase,
+                leading_space=True,  # copied from within a text, a word may begin the answer
                 where=lambda index: data.where(index % len(data)),
             )
 

@@ -16,7 +16,9 @@ BATCH = 1_000_000  # characters that are encoded together
 _CUT = re.compile(r"(?<=\S) (?=\w)")  # a subword never reaches across the place before such a space
 
 
-def train(texts: Iterable[str], *, size: int, min_count: int, specials: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def train(
+    texts: Iterable[str], *, size: int, min_count: int, specials: Sequence[str], leading_space: bool = False
+) -> tuple[str, tuple[str, ...]]:
     """Learns the merges, on at most the first 20 million characters.
 
     Sennrich, Haddow & Birch 2016 (byte-pair encoding), over bytes as in Radford et al. 2019 (GPT-2). The same texts
@@ -27,6 +29,7 @@ def train(texts: Iterable[str], *, size: int, min_count: int, specials: Sequence
         size: most tokens, with the special ones and the 256 bytes.
         min_count: merge only pairs that occur so often.
         specials: tokens of the first numbers; no text is ever encoded to one of them.
+        leading_space: a text that begins with no space is read as if it did.
 
     Returns:
         The tokenizer as JSON text, and the token of each number.
@@ -34,7 +37,7 @@ def train(texts: Iterable[str], *, size: int, min_count: int, specials: Sequence
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=leading_space)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -78,6 +81,11 @@ def load(model: str, tokens: Sequence[str]) -> "Tokenizer":
             "Train again."
         )
     return tokenizer
+
+
+def has_leading_space(tokenizer: "Tokenizer") -> bool:
+    """Whether a text that begins with no space is read as if it did."""
+    return bool(tokenizer.pre_tokenizer.add_prefix_space)
 
 
 def encode_all(tokenizer: "Tokenizer", texts: Iterable[str]) -> Iterator[list[int]]:

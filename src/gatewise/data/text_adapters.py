@@ -78,7 +78,13 @@ class TextAdapter:
         check_most("max_length", max_length)
         labels = Labels.fit(data)
         vocabulary = Vocabulary.fit(
-            data.texts, unit=unit, size=size, min_count=min_count, lowercase=lowercase, where=data.where
+            data.texts,
+            unit=unit,
+            size=size,
+            min_count=min_count,
+            lowercase=lowercase,
+            leading_space=True,
+            where=data.where,
         )
         if embeddings is None:
             return cls(vocabulary, labels, max_length)

@@ -92,6 +92,7 @@ class Vocabulary:
         min_count: int = 1,
         lowercase: bool = False,
         tokenised: bool | None = None,
+        leading_space: bool = False,
         where: Callable[[int], str] = "text {}".format,
     ) -> "Vocabulary":
         """The tokens of the training data, the most frequent first, those of equal count in the order of the alphabet.
@@ -105,6 +106,7 @@ class Vocabulary:
                 occur so often.
             lowercase: make no difference between upper and lower case.
             tokenised: as the attribute; None measures it on the texts.
+            leading_space: of subwords, as :attr:`leading_space`.
             where: how an error names text ``i``.
 
         Returns:
@@ -122,7 +124,13 @@ class Vocabulary:
             return cls(unit, BYTES, lowercase, tokenised)
         if unit == "subwords":
             prepared = (_joined(text, lowercase) for text in texts)
-            model, tokens = subwords.train(prepared, size=size or SUBWORDS, min_count=min_count, specials=SPECIALS)
+            model, tokens = subwords.train(
+                prepared,
+                size=size or SUBWORDS,
+                min_count=min_count,
+                specials=SPECIALS,
+                leading_space=leading_space,
+            )
             return cls(unit, tokens, lowercase, tokenised, model)
         if unit == "characters":
             counts = _count_characters(texts, lowercase)
@@ -186,15 +194,16 @@ class Vocabulary:
             return list(_joined(text, self.lowercase))
         return [self.shown[number] for number in self.encode(text)]
 
-    def decode(self, numbers: Sequence[int] | np.ndarray) -> str:
+    def decode(self, numbers: Sequence[int] | np.ndarray, *, begins: bool = True) -> str:
         """The text of these numbers, without ``<pad>``, ``<bos>`` and ``<eos>``.
 
         An unknown word reads ``<unk>``, an unknown character U+FFFD. Words are joined by spaces; where punctuation did
         not stand apart in the data, it is put back onto its word. Of the other units nothing is lost but case, if
-        ``lowercase``, and the unknown.
+        ``lowercase``, and the unknown; with a :attr:`leading_space`, a space that a text begins with.
 
         Args:
             numbers: of tokens, ``[T]``.
+            begins: whether a text begins with them, or they stand within one.
 
         Returns:
             The text.
@@ -205,7 +214,8 @@ class Vocabulary:
         if self.unit == "characters":
             return "".join(self.shown[number] for number in kept)
         if self.unit == "subwords":
-            return self._tokenizer.decode([number for number in kept if number != UNK], skip_special_tokens=False)
+            text = self._tokenizer.decode([number for number in kept if number != UNK], skip_special_tokens=False)
+            return text.removeprefix(" ") if begins and self.leading_space else text
         return bytes(number - len(SPECIALS) for number in kept if number != UNK).decode(errors="replace")
 
     def characters(self, numbers: Sequence[int] | np.ndarray, *, before: int = EOS) -> int:
@@ -265,6 +275,15 @@ class Vocabulary:
     def _tokenizer(self) -> "Tokenizer":
         assert self.model is not None
         return subwords.load(self.model, self.tokens)
+
+    @cached_property
+    def leading_space(self) -> bool:
+        """Whether a text of subwords is read with a space before it: its first word is then the token it is elsewhere.
+
+        What is copied from the middle of one text to the beginning of another needs it; a text that is cut into
+        stretches or written on, as by a language model, must not have it.
+        """
+        return self.model is not None and subwords.has_leading_space(self._tokenizer)
 
     @cached_property
     def shown(self) -> tuple[str, ...]:

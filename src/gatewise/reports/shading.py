@@ -89,10 +89,10 @@ def _characters(vocabulary: Vocabulary, numbers: Sequence[int]) -> Iterator[Piec
     start = 0
     while start < len(numbers):
         end = start + 1
-        text = "\n" if numbers[start] == EOS else vocabulary.decode(numbers[start:end])
+        text = "\n" if numbers[start] == EOS else vocabulary.decode(numbers[start:end], begins=not start)
         if vocabulary.unit in ("bytes", "subwords") and text.endswith(UNKNOWN_CHARACTER):
             for longer in range(start + 2, min(start + SPLIT, len(numbers)) + 1):
-                whole = vocabulary.decode(numbers[start:longer])
+                whole = vocabulary.decode(numbers[start:longer], begins=not start)
                 if UNKNOWN_CHARACTER not in whole:
                     end, text = longer, whole
                     break
