@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from gatewise.data.fields import shorten
+from gatewise.data.media_adapter import MediaAdapter
 from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.data.targets import Labels
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
@@ -20,6 +21,7 @@ KINDS: dict[str, type[Any]] = {
     "tagging": TaggingAdapter,
     "corpus": CorpusAdapter,
     "pairs": PairAdapter,
+    "media": MediaAdapter,
 }
 
 

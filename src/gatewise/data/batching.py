@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from gatewise.errors import OptionError
+from gatewise.types import Example
 
 WINDOW = 50  # batches that are sorted by length together: long enough to save padding, short enough to mix
 T = TypeVar("T")
@@ -116,6 +117,12 @@ def padding_share(batches: Sequence[np.ndarray], lengths: Sequence[int] | np.nda
     computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     real = sum(int(lengths[batch].sum()) for batch in batches)
     return 1 - real / computed if computed else 0.0
+
+
+def steps_of(examples: Sequence[Example]) -> np.ndarray:
+    """``[N]`` int64: steps of each example; examples that are made when asked for know theirs without."""
+    lengths = getattr(examples, "lengths", None)
+    return np.array([example.steps for example in examples], dtype=np.int64) if lengths is None else lengths
 
 
 def _batches(sequences: int, batch_size: int) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gatewise.data.dataset import ReadOptions
+from gatewise.data.media import MediaOptions
 from gatewise.data.text import TextOptions
 
 _STRICT = ConfigDict(extra="forbid")  # a setting that does not exist is a mistake, never ignored
@@ -37,6 +38,28 @@ class TextConfig:
     """Language model: tokens between two updates (truncated backpropagation); the state is carried on."""
     embeddings: str | None = None
     """File of word vectors (word2vec or GloVe as text) to begin with."""
+
+
+@dataclass(frozen=True)
+class MediaConfig:
+    """How recordings, drawings and films are read."""
+
+    __pydantic_config__ = _STRICT
+
+    file: str | None = None
+    """Manifest: column of the file's name; none looks for "file_name", "file" and "path"."""
+    rate: Annotated[int, Field(ge=1000, le=192_000)] | None = None
+    """Audio: samples a second to bring every recording to; none takes that of most of them."""
+    height: Annotated[int, Field(ge=4, le=512)] = 28
+    """Images of lines: pixels to scale their height to."""
+    size: Annotated[int, Field(ge=4, le=1024)] | None = 64
+    """Frames of films: pixels to scale their longer side to."""
+    frames: Annotated[int, Field(ge=1)] | None = None
+    """Films: at most so many frames of a clip, evenly over it; none takes all."""
+    lowercase: bool = False
+    """Transcripts: make no difference between upper and lower case."""
+    skip_bad: bool = False
+    """Leave out what cannot be read, and say so, rather than stop."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +101,30 @@ class DataConfig:
     """Cross-validation: which part, from 1, this run chooses on."""
     text: TextConfig = field(default_factory=TextConfig)
     """Texts: into which tokens they are cut."""
+    media: MediaConfig = field(default_factory=MediaConfig)
+    """Recordings, drawings and films: how they are read."""
 
 
 def read_options(config: DataConfig, task: str) -> ReadOptions:
     """How tables of numbers become sequences."""
     return ReadOptions(
         id=config.id, time=config.time, features=config.features, target=config.target, group=config.group, task=task
+    )
+
+
+def media_options(config: DataConfig) -> MediaOptions:
+    """Where a folder or a manifest has its files and answers, and how they are read."""
+    media = config.media
+    return MediaOptions(
+        file=media.file,
+        target=None if config.target is None else config.target[0],
+        id=config.id,
+        group=config.group,
+        rate=media.rate,
+        height=media.height,
+        size=media.size,
+        frames=media.frames,
+        skip_bad=media.skip_bad,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewise.data.dataset import SequenceData, place_in_source
 from gatewise.data.lines import Selected
+from gatewise.data.media import MediaData
 
 
 @dataclass(frozen=True)
@@ -99,4 +100,4 @@ class TextOptions:
     group: str | None = None
 
 
-Data = SequenceData | TextData
+Data = SequenceData | TextData | MediaData

@@ -20,10 +20,27 @@ class ModelConfig:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  read by pydantic where settings are checked
 
     recipe: Literal[
-        "lstm", "bilstm", "lstm-fcn", "text-lstm", "tagger", "lstm-lm", "awd-lstm", "seq2seq", "pointer"
+        "auto",
+        "lstm",
+        "bilstm",
+        "lstm-fcn",
+        "text-lstm",
+        "tagger",
+        "lstm-lm",
+        "awd-lstm",
+        "seq2seq",
+        "pointer",
+        "audio-lstm",
+        "speech-lstm",
+        "ctc-lstm",
+        "line-lstm",
+        "video-lstm",
+        "forecaster",
     ] = "lstm"
     """Which model. Numbers: lstm (small and fast), bilstm (three layers, batch norm), lstm-fcn (convolutions beside
-    it). Texts: text-lstm, tagger, lstm-lm and awd-lstm (language models), seq2seq and pointer (with copying)."""
+    it). Texts: text-lstm, tagger, lstm-lm and awd-lstm (language models), seq2seq and pointer (with
+    copying). Sound: audio-lstm, speech-lstm. Pictures: line-lstm, video-lstm. Strokes to text: ctc-lstm. What comes
+    next: forecaster. auto looks at the data."""
     encoder: Literal["lstm", "gru", "rnn"] | None = None
     """The recurrent layer; gru and rnn are torch's, to compare with."""
     hidden_sizes: tuple[int, ...] | None = None
@@ -100,6 +117,8 @@ def resolve(config: ModelConfig) -> ModelConfig:
     Raises:
         ConfigError: an option is set that the recipe does not have.
     """
+    if config.recipe == "auto":  # the data decide first
+        return config
     offered = _options(config.recipe)
     problems = []
     defaults = {}

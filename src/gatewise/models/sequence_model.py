@@ -150,7 +150,7 @@ def at_the_door(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | Non
         ShapeError: a length below 0 or above T.
     """
     if x.shape[1] == 0:  # one step of padding: convolutions and pooling then have something to look at
-        return x.new_zeros(x.shape[0], 1, x.shape[2]), torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
+        return x.new_zeros(x.shape[0], 1, *x.shape[2:]), torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
     if lengths is None:
         return x, None
     if not torch.compiler.is_compiling():
@@ -159,7 +159,8 @@ def at_the_door(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | Non
             raise ShapeError(f"lengths: expected 0 to {x.shape[1]} steps, got {lengths.tolist()}.")
         if shortest == x.shape[1]:
             return x, None
-    return x.masked_fill(~mask_of_lengths(lengths, x.shape[1])[..., None], 0.0), lengths
+    mask = mask_of_lengths(lengths, x.shape[1])
+    return x.masked_fill(~mask.view(*mask.shape, *[1] * (x.ndim - 2)), 0.0), lengths
 
 
 def every_length(x: Tensor, lengths: Tensor | None) -> Tensor:

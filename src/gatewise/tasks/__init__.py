@@ -6,6 +6,7 @@ from typing import Any
 from gatewise.data.text import Data
 from gatewise.tasks.classification import classification
 from gatewise.tasks.language_model import language_model
+from gatewise.tasks.media import audio_classification, handwriting, speech_to_text, video
 from gatewise.tasks.regression import regression
 from gatewise.tasks.sides import SIDES, DataSide
 from gatewise.tasks.tagging import tagging
@@ -21,6 +22,10 @@ TASKS: dict[str, Callable[[LossConfig, Any], Task]] = {
     "language-model": language_model,
     "translation": translation,
     "summarisation": summarisation,
+    "audio-classification": audio_classification,
+    "speech-to-text": speech_to_text,
+    "handwriting": handwriting,
+    "video": video,
 }
 
 __all__ = ["SIDES", "TASKS", "Data", "DataSide", "LossConfig", "Task"]

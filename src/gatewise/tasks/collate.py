@@ -25,6 +25,15 @@ def with_labels(examples: Sequence[Example]) -> Batch:
     return Batch(inputs, lengths, torch.tensor([example.target for example in examples]))
 
 
+def with_transcripts(examples: Sequence[Example]) -> Batch:
+    """The characters of a transcript ``[B, S]`` a row, 0 beyond each one's length, and the text itself."""
+    inputs, lengths = pad_inputs(examples)
+    if examples[0].target is None:
+        return Batch(inputs, lengths)
+    targets, target_lengths = pad_tokens([example.target for example in examples])
+    return Batch(inputs, lengths, targets, target_lengths, references=[example.reference for example in examples])
+
+
 def with_values(examples: Sequence[Example]) -> Batch:
     """A vector ``[K]`` a row, or values ``[T, K]`` for the steps of a row."""
     inputs, lengths = pad_inputs(examples)

@@ -8,20 +8,27 @@ from typing import Any
 
 from gatewise.data.adapter import Adapter
 from gatewise.data.arrays import from_python
-from gatewise.data.config import DataConfig, TextConfig, read_options, text_options
+from gatewise.data.audio import read_audio
+from gatewise.data.config import DataConfig, TextConfig, media_options, read_options, text_options
 from gatewise.data.conll import read_tagged
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.describe_text import seems_text
 from gatewise.data.files import suffixes
+from gatewise.data.handwriting import read_handwriting
+from gatewise.data.media import MediaData
+from gatewise.data.media_adapter import MediaAdapter
 from gatewise.data.pairs import read_pairs
 from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.data.targets import Labels, Values
 from gatewise.data.text import Data, TextData, TextOptions
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
 from gatewise.data.text_files import read_corpus, read_labelled
+from gatewise.data.video import read_video
 from gatewise.errors import ConfigError, DataError
 from gatewise.metrics import has_spans
 from gatewise.models.config import ModelConfig
+
+Reader = Callable[..., MediaData]
 
 
 @dataclass(frozen=True)
@@ -237,6 +244,50 @@ def _size_of_vectors(config: ModelConfig, adapter: TextAdapter | TaggingAdapter)
     return replace(config, embedding_size=size)
 
 
+def _read_media(
+    task: str, reader: Reader, texts: bool, data: Any, targets: Any, config: DataConfig, adapter: Any, require: bool
+) -> MediaData:
+    """Recordings and the like; those for a trained run are brought to the rate and the size that it knows."""
+    for name, advice in NOT_OF_MEDIA.items():
+        if (value := getattr(config, name)) != getattr(DataConfig(), name):
+            raise ConfigError(f"data.{name}: expected none with {task}, got {value}. {advice}")
+    if config.text != TextConfig():
+        raise ConfigError(f"{task}: expected no settings of data.text. Those of transcripts are in data.media.")
+    options = media_options(config)
+    if adapter is not None:
+        options = replace(options, rate=None if adapter.rate is None else int(adapter.rate))
+        texts = adapter.labels is None
+    return reader(data, targets, options, texts=texts, require_target=require)
+
+
+# What has no columns of numbers, and what to do instead.
+NOT_OF_MEDIA = {
+    "time": "Leave it out.",
+    "features": "Leave it out.",
+    "scale": "Leave it out.",
+    "missing": "Leave it out.",
+    "length": "Leave it out.",
+}
+
+
+def _fit_media(data: MediaData, config: DataConfig) -> MediaAdapter:
+    return MediaAdapter.fit(data, lowercase=config.media.lowercase)
+
+
+def _classes_of_media(data: MediaData) -> tuple[str, ...]:
+    return () if data.texts else Labels.fit(data).classes
+
+
+def _recipe_of_media(config: ModelConfig, adapter: MediaAdapter) -> ModelConfig:
+    """What the items are decides which model reads them, where nobody says."""
+    if config.recipe != "auto":
+        return config
+    of_kind = {"audio": "speech-lstm", "strokes": "ctc-lstm", "lines": "line-lstm"}
+    if adapter.labels is not None:
+        of_kind = {"audio": "audio-lstm", "frames": "video-lstm"}
+    return replace(config, recipe=of_kind.get(adapter.kind, "lstm"))  # type: ignore[arg-type]
+
+
 _PAIRS = DataSide(_read_pairs, _fit_pairs, usage="translate {run} < FILE")
 
 SIDES = {
@@ -253,4 +304,27 @@ SIDES = {
     ),
     "translation": _PAIRS,
     "summarisation": _PAIRS,
+    "audio-classification": DataSide(
+        partial(_read_media, "audio-classification", read_audio, False),
+        _fit_media,
+        split="stratified",
+        classes=_classes_of_media,
+        model=_recipe_of_media,
+    ),
+    "speech-to-text": DataSide(
+        partial(_read_media, "speech-to-text", read_audio, True),
+        _fit_media,
+        model=_recipe_of_media,
+        usage="transcribe {run} FILE",
+    ),
+    "handwriting": DataSide(
+        partial(_read_media, "handwriting", read_handwriting, False), _fit_media, model=_recipe_of_media
+    ),
+    "video": DataSide(
+        partial(_read_media, "video", read_video, False),
+        _fit_media,
+        split="stratified",
+        classes=_classes_of_media,
+        model=_recipe_of_media,
+    ),
 }

@@ -139,6 +139,10 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
         "train.lr": 1e-3,
         "train.average": "ema",
     },
+    "audio-classification": {"model.recipe": "auto", "loss.label_smoothing": 0.1},
+    "speech-to-text": {"model.recipe": "auto"},
+    "handwriting": {"model.recipe": "auto"},
+    "video": {"model.recipe": "auto", "loss.label_smoothing": 0.1},
 }
 RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
     # The founding architecture is trained as its document says: Adam at a constant rate, nothing added.

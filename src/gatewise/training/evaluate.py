@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from gatewise.data.batching import carried_order, evaluation_order, in_file_order, shard
+from gatewise.data.batching import carried_order, evaluation_order, in_file_order, shard, steps_of
 from gatewise.tasks.task import Task
 from gatewise.training.carry import Carry
 from gatewise.types import Example, Prediction, Results
@@ -86,7 +86,7 @@ def measuring_order(examples: Sequence[Example], batch_size: int) -> list[np.nda
     """
     if follows(examples):
         return carried_order(len(examples), max(1, min(ROWS, len(examples) // LEAST)))
-    return evaluation_order([example.steps for example in examples], batch_size)
+    return evaluation_order(steps_of(examples), batch_size)
 
 
 def follows(examples: Sequence[Example]) -> bool:

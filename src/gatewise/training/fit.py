@@ -25,7 +25,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from gatewise.data.batching import carried_order, epoch_order, padding_share, shard
+from gatewise.data.batching import carried_order, epoch_order, padding_share, shard, steps_of
 from gatewise.errors import ConfigError, GatewiseError, RunError
 from gatewise.tasks.task import Task
 from gatewise.training.allocator import release_gaps
@@ -150,7 +150,7 @@ class _Loop:
         self.task, self.train, self.valid, self.config = task, train, valid, config
         self.fabric, self.state_file, self.watcher, self.on_best = fabric, state_file, watcher, on_best
         self.reads_on = follows(train)
-        self.lengths = [] if self.reads_on else [example.steps for example in train]
+        self.lengths = np.zeros(0, np.int64) if self.reads_on else steps_of(train)
         self.steps_per_epoch = len(self.batches(0))
         self.fingerprint = fingerprint(train, valid)
         optimizer = make_optimizer(model, config)
@@ -404,7 +404,7 @@ def training_padding(examples: Sequence[Example], config: TrainConfig) -> float:
     """Share of padding in the batches of the first epoch."""
     if follows(examples):
         return 0.0
-    lengths = [example.steps for example in examples]
+    lengths = steps_of(examples)
     batches = epoch_order(lengths, config.batch_size, seed=config.seed, epoch=0, bucket=config.bucket)
     return padding_share(batches, lengths)
 
