@@ -1,5 +1,7 @@
 """Every task passes the checks that gatewise ships, and those checks can fail."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,10 @@ from gatewise.data.dataset import SequenceData
 from gatewise.data.text import TextData
 from gatewise.errors import ConfigError, DataError
 from gatewise.models.config import ModelConfig
+from gatewise.nn.crf import log_partition, sequence_score
 from gatewise.tasks import SIDES, TASKS, LossConfig
-from gatewise.testing.tasks import check_padding_is_ignored, check_task
+from gatewise.tasks.tagging import with_cost
+from gatewise.testing.tasks import _trained, check_padding_is_ignored, check_task
 from gatewise.training.evaluate import run_model
 from gatewise.types import Prediction, Results
 
@@ -119,6 +123,44 @@ def test_checks_of_every_text_task(name):
 def test_the_checks_of_tagging_without_a_field():
     task, config, adapter, data = make_text("tagging", crf=False)
     check_task(task, config, adapter.encode(data))
+
+
+def test_the_cost_of_what_is_missed():
+    """With a field, the loss is that of every sequence of tags, rated by its score and what it misses."""
+    rng = np.random.default_rng(0)
+    scores = torch.tensor(rng.normal(size=(1, 3, 3, 3)))
+    scores[0, 0] = scores[0, 0, :1]  # nothing stands before the first step
+    targets = torch.tensor([[1, 2, 0]])  # O is 0
+
+    def rating(tags, cost=0.0):
+        before, total = 0, 0.0
+        for t, tag in enumerate(tags):
+            total += float(scores[0, t, before, tag]) + cost * (tag == 0 and int(targets[0, t]) != 0)
+            before = tag
+        return total
+
+    ratings = [rating(tags, cost=1.5) for tags in itertools.product(range(3), repeat=3)]
+    expected = np.log(np.sum(np.exp(ratings))) - rating(targets[0].tolist())
+    costly = with_cost(scores, targets, 1.5, 0)
+    lengths = torch.tensor([3])
+    loss = log_partition(costly, lengths) - sequence_score(costly, targets, lengths)
+    assert float(loss) == pytest.approx(expected)
+    flat = with_cost(scores[:, :, 0], targets, 1.5, 0) - scores[:, :, 0]
+    assert flat[0].tolist() == [pytest.approx(row) for row in ([1.5, 0, 0], [1.5, 0, 0], [0, 0, 0])]
+
+
+@pytest.mark.parametrize("crf", [True, False])
+def test_a_cost_of_what_is_missed_finds_more(crf):
+    data, found = spoken("tagging"), []
+    for cost in (0.0, 3.0):
+        adapter = SIDES["tagging"].fit(data, DataConfig())
+        task = TASKS["tagging"](LossConfig(missed_cost=cost), adapter)
+        recipe, sizes, _ = TEXTS["tagging"]
+        config = ModelConfig(recipe=recipe, **{**sizes, "crf": crf})
+        model = _trained(task, config, adapter.encode(data), epochs=8)
+        results = run_model(task, model, adapter.encode(data), fabric=Fabric(accelerator="cpu"), batch_size=8)
+        found.append(sum(tag != "O" for prediction in results.predictions for tag in prediction.value))
+    assert found[1] > found[0]
 
 
 def test_every_task_is_checked():

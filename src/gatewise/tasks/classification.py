@@ -12,7 +12,7 @@ from gatewise.errors import ConfigError
 from gatewise.models.config import ModelConfig, build
 from gatewise.models.sequence_model import BatchModel
 from gatewise.tasks.collate import with_labels
-from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.task import LossConfig, Task, check_loss
 from gatewise.types import Batch, Example, Loss, Monitor, Outputs, Prediction, Results
 
 
@@ -50,8 +50,7 @@ def of_labels(
     build_model: Callable[[ModelConfig], nn.Module],
 ) -> Task:
     """A task with one class a sequence, whatever the sequences are made of."""
-    if config.error != "squared":
-        raise ConfigError(f'{name}: expected no loss.error, got "{config.error}". It is for regression.')
+    check_loss(config, name, "class_weights", "label_smoothing")
     class_weights = torch.tensor(labels.balanced_weights()) if config.class_weights == "balanced" else None
 
     def loss(outputs: Outputs, batch: Batch) -> Loss:

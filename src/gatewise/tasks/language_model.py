@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 from gatewise import losses
 from gatewise.data.corpus import CorpusAdapter, Surprisal
-from gatewise.errors import ConfigError
 from gatewise.models.config import build
 from gatewise.models.sequence_model import BatchModel
 from gatewise.tasks.collate import tokens_with_next
-from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.task import LossConfig, Task, check_loss
 from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
 
 
@@ -29,8 +28,7 @@ def language_model(config: LossConfig, adapter: CorpusAdapter) -> Task:
     Raises:
         ConfigError: settings that are for other tasks.
     """
-    if config.class_weights != "none" or config.error != "squared":
-        raise ConfigError("language-model: expected no class weights and no loss.error, got some. Leave them out.")
+    check_loss(config, "language-model", "label_smoothing")
     sizes = {"vocabulary_size": len(adapter.vocabulary)}
 
     def loss(outputs: Outputs, batch: Batch) -> Loss:

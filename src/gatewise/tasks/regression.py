@@ -14,7 +14,7 @@ from gatewise.models.config import ModelConfig, build
 from gatewise.models.sequence_model import BatchModel
 from gatewise.sequences import mask_of_lengths
 from gatewise.tasks.collate import with_values
-from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.task import LossConfig, Task, check_loss
 from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
 
 ERRORS = {"squared": losses.squared_error, "absolute": losses.absolute_error, "huber": losses.huber}
@@ -36,8 +36,7 @@ def regression(config: LossConfig, adapter: SequenceAdapter) -> Task:
     values = adapter.targets
     if not isinstance(values, Values):
         raise ConfigError("regression: expected numbers as targets, got class labels. Train a classification.")
-    if config.class_weights != "none" or config.label_smoothing:
-        raise ConfigError("regression: expected no class weights and no label smoothing, got some. Leave them out.")
+    check_loss(config, "regression", "error")
     error = ERRORS[config.error]
 
     def build_model(model: ModelConfig) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from gatewise import losses, metrics
@@ -11,7 +12,7 @@ from gatewise.models.config import ModelConfig, build, resolve
 from gatewise.models.sequence_model import BatchModel
 from gatewise.nn.crf import bio_transitions, log_partition, marginals, sequence_score, viterbi
 from gatewise.tasks.collate import words_with_tags
-from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.task import LossConfig, Task, check_loss
 from gatewise.tasks.text_classification import begin_with
 from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
 
@@ -20,7 +21,7 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
     """The task of tagging words.
 
     Args:
-        config: label smoothing, where there is no conditional random field.
+        config: label smoothing, where there is no conditional random field; the cost of what is missed.
         adapter: fitted on the training data.
 
     Returns:
@@ -31,10 +32,14 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
     Raises:
         ConfigError: settings that are for other tasks.
     """
-    if config.class_weights != "none" or config.error != "squared":
-        raise ConfigError("tagging: expected no class weights and no loss.error, got some. Leave them out.")
+    check_loss(config, "tagging", "label_smoothing", "missed_cost")
     tags = adapter.tags
     spans = metrics.has_spans(tags)
+    outside = tags.index("O") if "O" in tags else None
+    if config.missed_cost and (not spans or outside is None):
+        raise ConfigError(
+            f"tagging: expected no loss.missed_cost for tags that are no spans, got {config.missed_cost}. Leave it out."
+        )
 
     def build_model(model: ModelConfig) -> nn.Module:
         if resolve(model).crf and config.label_smoothing:
@@ -54,13 +59,14 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
 
     def loss(outputs: Outputs, batch: Batch) -> Loss:
         assert batch.targets is not None
-        if outputs.scores.ndim == 4:
-            total = log_partition(outputs.scores, batch.lengths).sum()
-            total = total - sequence_score(outputs.scores, batch.targets, batch.lengths).sum()
+        scores = outputs.scores
+        if config.missed_cost and outside is not None:
+            scores = with_cost(scores, batch.targets, config.missed_cost, outside)
+        if scores.ndim == 4:
+            total = log_partition(scores, batch.lengths).sum()
+            total = total - sequence_score(scores, batch.targets, batch.lengths).sum()
             return Loss(total, batch.lengths.sum())
-        return losses.token_cross_entropy(
-            outputs.scores, batch.targets, batch.lengths, smoothing=config.label_smoothing
-        )
+        return losses.token_cross_entropy(scores, batch.targets, batch.lengths, smoothing=config.label_smoothing)
 
     def predict(model: nn.Module, batch: Batch, outputs: Outputs) -> list[Prediction]:
         scores, lengths = outputs.scores, batch.lengths
@@ -91,6 +97,28 @@ def tagging(config: LossConfig, adapter: TaggingAdapter) -> Task:
         metrics=measures,
         monitor=Monitor("f1" if spans else "accuracy", "max"),
     )
+
+
+def with_cost(scores: Tensor, targets: Tensor, cost: float, outside: int) -> Tensor:
+    """Scores in whose light to learn: the tag of no span is rated higher wherever there is one.
+
+    A model must then prefer the span by ``cost`` more, and so finds more of them. The score of the right tags is as it
+    was, since they never are ``O`` there: a softmax-margin (Gimpel & Smith 2010) with a cost for what is missed alone
+    (Mohit et al. 2012).
+
+    Args:
+        scores: ``[B, T, K]``, or ``[B, T, K, K]`` of a conditional random field.
+        targets: ``[B, T]``, right tags.
+        cost: added, in nats.
+        outside: number of the tag ``O``.
+
+    Returns:
+        Scores of the same shape.
+    """
+    raised = torch.zeros_like(scores)
+    raised[..., outside] = cost
+    within = (targets != outside).view(*targets.shape, *[1] * (scores.ndim - 2))
+    return scores + raised * within
 
 
 def _trimmed(numbers: Tensor, lengths: Tensor) -> list[list[int]]:

@@ -1,12 +1,13 @@
 """A task: a flat record of functions. The training loop knows nothing else about what it trains."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import nn
 
+from gatewise.errors import ConfigError
 from gatewise.models.config import ModelConfig
 from gatewise.types import Batch, Example, Loss, Monitor, Outputs, Prediction, Results
 
@@ -46,5 +47,20 @@ class LossConfig:
     """Balanced: an error in a rare class costs as much in total as in a common one (classification)."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target spread over all classes (classification)."""
+    missed_cost: Annotated[float, Field(ge=0, le=20)] = 0.0
+    """Tagging with spans: what it costs more to miss a word of a span than to see one where there is none; above 0 more
+    are found, and more of them are wrong."""
     error: Literal["squared", "absolute", "huber"] = "squared"
     """What a wrong value costs (regression)."""
+
+
+def check_loss(config: LossConfig, task: str, *used: str) -> None:
+    """Refuses settings that a task has no use for: one that does nothing is a mistake.
+
+    Raises:
+        ConfigError: names the first of them.
+    """
+    for setting in fields(config):
+        value = getattr(config, setting.name)
+        if setting.name not in used and value != setting.default:
+            raise ConfigError(f"{task}: expected no loss.{setting.name}, got {value}. Leave it out.")

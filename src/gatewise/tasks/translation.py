@@ -12,7 +12,7 @@ from gatewise.errors import ConfigError
 from gatewise.models.config import ModelConfig, build, resolve
 from gatewise.models.seq2seq import PairModel, Seq2Seq
 from gatewise.tasks.collate import sources_with_answers
-from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.task import LossConfig, Task, check_loss
 from gatewise.types import Batch, Loss, Monitor, Outputs, Prediction, Results
 
 
@@ -76,8 +76,7 @@ def _of_pairs(
     measures: Mapping[str, Callable[[Results], float]],
     monitor: Monitor,
 ) -> Task:
-    if config.class_weights != "none" or config.error != "squared":
-        raise ConfigError(f"{name}: expected no class weights and no loss.error, got some. Leave them out.")
+    check_loss(config, name, "label_smoothing")
     sizes = {"source_size": len(adapter.source), "target_size": len(adapter.target)}
 
     def build_model(model: ModelConfig) -> nn.Module:
