@@ -44,6 +44,7 @@ class Encoder(nn.Module):
         weight_drop: share of the recurrent weights zeroed in training; only for ``kind="lstm"``.
         cell: which LSTM equations; only for ``kind="lstm"``.
         kernel: implementation of the LSTM; only for ``kind="lstm"``.
+        checkpoint_steps: memory instead of time, as :class:`~gatewise.nn.lstm.LSTM` has it; only for ``kind="lstm"``.
 
     Shape:
         - x ``[B, T, input_size]``, lengths ``[B]`` or None, state as returned earlier or None
@@ -70,13 +71,14 @@ class Encoder(nn.Module):
         weight_drop: float = 0.0,
         cell: Cell | None = None,
         kernel: str = "auto",
+        checkpoint_steps: int | None = None,
     ) -> None:
         super().__init__()
         if not hidden_sizes or min(hidden_sizes) < 1 or max(hidden_sizes) > LARGEST:
             raise OptionError(
                 f"hidden_sizes: expected one number from 1 to {LARGEST} a layer, got {hidden_sizes}. Try 64, 64."
             )
-        _check_options_of_lstm(kind, cell, kernel, weight_drop)
+        _check_options_of_lstm(kind, cell, kernel, weight_drop, checkpoint_steps)
         if variational_dropout and (batch_norm or dropout):
             raise OptionError(
                 f"encoder: expected variational_dropout without batch_norm and dropout, got {variational_dropout}, "
@@ -88,7 +90,9 @@ class Encoder(nn.Module):
         self.between = nn.ModuleList()
         size = input_size
         for depth, hidden_size in enumerate(hidden_sizes):
-            self.layers.append(_layer(kind, size, hidden_size, bidirectional, cell or Cell(), kernel, weight_drop))
+            self.layers.append(
+                _layer(kind, size, hidden_size, bidirectional, cell or Cell(), kernel, weight_drop, checkpoint_steps)
+            )
             size = directions * hidden_size
             if depth == len(hidden_sizes) - 1:
                 break
@@ -151,7 +155,9 @@ def folds(norm: SequenceBatchNorm, lstm: LSTM, x: Tensor) -> bool:
     return x.shape[0] * x.shape[1] >= 2 * rows_of_weights
 
 
-def _check_options_of_lstm(kind: str, cell: Cell | None, kernel: str, weight_drop: float) -> None:
+def _check_options_of_lstm(
+    kind: str, cell: Cell | None, kernel: str, weight_drop: float, checkpoint_steps: int | None
+) -> None:
     if kind == "lstm":
         return
     if cell not in (None, Cell()) or kernel != "auto":
@@ -163,10 +169,21 @@ def _check_options_of_lstm(kind: str, cell: Cell | None, kernel: str, weight_dro
         raise OptionError(
             f'encoder: expected no weight_drop for "{kind}", got {weight_drop}. It belongs to encoder "lstm".'
         )
+    if checkpoint_steps is not None:
+        raise OptionError(
+            f'encoder: expected no checkpoint_steps for "{kind}", got {checkpoint_steps}. It belongs to encoder "lstm".'
+        )
 
 
 def _layer(
-    kind: str, input_size: int, hidden_size: int, bidirectional: bool, cell: Cell, kernel: str, weight_drop: float
+    kind: str,
+    input_size: int,
+    hidden_size: int,
+    bidirectional: bool,
+    cell: Cell,
+    kernel: str,
+    weight_drop: float,
+    checkpoint_steps: int | None,
 ) -> nn.Module:
     if kind == "lstm":
         return LSTM(
@@ -177,6 +194,7 @@ def _layer(
             cell=cell,
             kernel=kernel,
             weight_drop=weight_drop,
+            checkpoint_steps=checkpoint_steps,
         )
     if kind == "gru":
         return RaggedRecurrent(nn.GRU(input_size, hidden_size, batch_first=True, bidirectional=bidirectional))

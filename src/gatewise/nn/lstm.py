@@ -14,6 +14,7 @@ from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.errors import OptionError, ShapeError
 from gatewise.kernels.contract import NO_MASKS, Inputs, Masks, Request
 from gatewise.kernels.select import check_name, run_layer
+from gatewise.nn.checkpointing import check_steps, run_in_chunks
 from gatewise.nn.dropout import dropout, dropout_mask
 from gatewise.sequences import mask_of_lengths
 from gatewise.types import State
@@ -48,6 +49,9 @@ class LSTM(nn.Module):
         kernel: ``"auto"`` or a name from :func:`gatewise.kernels.explain`. A named kernel that cannot serve raises.
         weight_drop: share of the recurrent weights ``weight_hh`` that is zeroed in training, the others scaled so that
             the mean stays; one mask a call, the same for every row and step (DropConnect). Any kernel serves it.
+        checkpoint_steps: memory instead of time, for long sequences. Each layer is differentiated in chunks of so many
+            steps, last chunk first, and computes each of them again; 0: four times the root of ``T``. Equations, masks
+            and random numbers stay the same. None: a layer keeps what every step leaves for the backward pass.
 
     Shape:
         - input: ``[B, T, I]`` if ``batch_first``, else ``[T, B, I]``; unbatched ``[T, I]``; or a PackedSequence. The
@@ -94,6 +98,7 @@ class LSTM(nn.Module):
         cell: Cell = PLAIN,
         kernel: str = "auto",
         weight_drop: float = 0.0,
+        checkpoint_steps: int | None = None,
     ) -> None:
         super().__init__()
         _check_options(input_size, hidden_size, num_layers, dropout=dropout, proj_size=proj_size, cell=cell)
@@ -102,6 +107,7 @@ class LSTM(nn.Module):
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.weight_drop = float(weight_drop)
+        self.checkpoint_steps = check_steps(checkpoint_steps)
         self.cell = cell
         self.kernel = check_name(kernel)
         self._cell_in_eval = cell.without_dropout()
@@ -281,12 +287,21 @@ class LSTM(nn.Module):
                 x = dropout(x, self.dropout)
             masks = self._draw_masks(x) if self.training and not cell.is_plain else NO_MASKS
             inputs = Inputs(cell, x, weights, state, lengths, resets, masks)
-            x, state = run_layer(self._request(inputs), inputs, self.kernel)
+            x, state = self._run_layer(inputs)
             last.append(state)
         if len(last) == 1:
             return x, last[0]
         h_n, c_n = zip(*last, strict=True)
         return x, State(torch.cat(h_n), torch.cat(c_n))
+
+    def _run_layer(self, inputs: Inputs) -> tuple[Tensor, State]:
+        request = self._request(inputs)
+        if self.checkpoint_steps is None:
+            return run_layer(request, inputs, self.kernel)
+        if request.compiling and self.training:
+            raise OptionError(f"LSTM: expected no torch.compile in training with checkpoint_steps, got "
+                              f"{self.checkpoint_steps}. Leave out one of them.")  # fmt: skip
+        return run_in_chunks(request, inputs, self.kernel, self.checkpoint_steps)
 
     def _weights(
         self,
@@ -381,7 +396,7 @@ class LSTM(nn.Module):
         shown = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {
             "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
-            "cell": PLAIN, "kernel": "auto", "weight_drop": 0.0,
+            "cell": PLAIN, "kernel": "auto", "weight_drop": 0.0, "checkpoint_steps": None,
         }  # fmt: skip
         shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(shown)
