@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "gatewise"
 LAYERS = (
     "errors accuracy",
     "types",
-    "cell sequences samples",
+    "cell sequences samples likelihoods",
     "equations",
     "kernels",
     "nn",

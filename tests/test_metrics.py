@@ -46,3 +46,33 @@ def test_errors_of_numbers():
     assert metrics.r2(actual, actual) == 1.0
     assert math.isnan(metrics.r2(predicted, np.ones((3, 1))))
     assert math.isnan(metrics.r2(np.full((60, 1), 36.5), np.full((60, 1), 0.1) + 36.5))
+
+
+def test_symmetric_error():
+    assert metrics.smape(np.array([2.0, 0.0, 1.0]), np.array([1.0, 0.0, -1.0])) == pytest.approx((2 / 3 + 0 + 2) / 3)
+
+
+def test_error_in_units_of_the_naive_one():
+    predicted = np.zeros((3, 2, 2))
+    actual = np.array([[[1.0, 8], [3, np.nan]], [[5, 2], [5, 2]], [[7, 7], [7, 7]]])
+    naive = np.array([[2.0, 4.0], [0.0, 1.0], [np.nan, np.nan]])  # what never changed, and what is unknown, is left out
+    assert metrics.mase(predicted, actual, naive) == pytest.approx(np.mean([0.5, 1.5, 2.0, 2.0, 2.0]))
+    assert math.isnan(metrics.mase(predicted[2:], actual[2:], naive[2:]))
+
+
+def test_quantile_loss_by_hand():
+    actual = np.array([1.0, -4.0, np.nan])
+    bands = [(0.1, np.array([0.0, 0.0, 9.0])), (0.5, np.array([2.0, -3.0, 9.0]))]
+    low, middle = 2 * (0.1 * 1 + 0.9 * 4), 2 * 0.5 * (1 + 1)
+    loss = metrics.weighted_quantile_loss(bands, actual, observed=~np.isnan(actual))
+    assert loss == pytest.approx((low + middle) / 2 / 5)
+    alone = metrics.weighted_quantile_loss(bands[1:], np.array([1.0, -4.0, 9.0]))
+    assert alone == pytest.approx(2 / 14)
+    assert math.isnan(metrics.weighted_quantile_loss(bands, np.zeros(3)))
+
+
+def test_relative_error():
+    actual = np.array([[1.0, 2.0], [3.0, 6.0]])
+    assert metrics.relative_error(np.full((2, 2), 3.0), actual) == pytest.approx(1.0)
+    assert metrics.relative_error(actual + 0.5, actual) == pytest.approx(math.sqrt(4 * 0.25 / 14))
+    assert math.isnan(metrics.relative_error(actual, np.ones((2, 2))))

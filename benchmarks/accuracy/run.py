@@ -15,10 +15,13 @@ import time
 from pathlib import Path
 from statistics import mean, stdev
 
+import forecasts
 import sequences
+import sounds
+import speech
 from experiment import DATA, ROOT
 
-EXPERIMENTS = {**sequences.EXPERIMENTS}
+EXPERIMENTS = {**sequences.EXPERIMENTS, **sounds.EXPERIMENTS, **speech.EXPERIMENTS, **forecasts.EXPERIMENTS}
 
 
 def train(name: str, seed: int, threads: int) -> None:
@@ -55,10 +58,10 @@ def row(name: str, seeds: list[int]) -> str:
 
     runs = [gatewise.load(directory(name, seed)) for seed in seeds]
     metric = EXPERIMENTS[name].metric
-    scale = 100 if metric in ("accuracy", "f1") else 1  # the others are no fractions
+    scale = 100 if metric in ("accuracy", "f1", "wer", "cer") else 1  # the others are no fractions
     values = [scale * run.results["test"][metric] for run in runs]
     minutes = mean(sum(line["seconds"] for line in run.history) for run in runs) / 60
-    digits = 3 if metric == "bits_per_character" else 1
+    digits = {"bits_per_character": 3, "scaled_mse": 4, "mase": 3, "rse": 5}.get(metric, 1)
     spread = f" ± {stdev(values):.{digits}f}" if len(seeds) > 1 else ""
     each = ", ".join(f"{value:.{digits}f}" for value in values)
     recipe = runs[0].config.model.recipe

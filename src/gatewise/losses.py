@@ -72,6 +72,52 @@ def huber(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Loss:
     return _masked_sum(F.huber_loss(_wide(scores), targets.to(_wide(scores).dtype), reduction="none"), mask)
 
 
+# What is divided by where nothing of a batch can be learnt: its gradient is zero, and must not become NaN.
+NOTHING = 1e-9
+
+
+def ctc(scores: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Loss:
+    """Negative log-likelihood of texts by connectionist temporal classification (Graves et al. 2006); blank is 0.
+
+    It is counted per symbol, since a batch may hold short and long texts: what each of its symbols costs can then be
+    compared from data set to data set, and gradients are of the size that other tasks have. An empty text counts as
+    one symbol. Both sums are over rows and depend on nothing else in the batch, so means over an epoch are exact.
+
+    A text that needs more steps than there are (one a symbol, and one between two equal ones) is impossible whatever
+    the scores. Such rows are left out of total and count; :func:`ctc_fits` tells which they are.
+
+    Args:
+        scores: ``[B, T, V]``, before the softmax; float32 at least inside.
+        lengths: ``[B]``, real steps of each row.
+        targets: ``[B, S]`` numbers of symbols above 0; beyond a row's length they may be anything.
+        target_lengths: ``[B]``, symbols of each row.
+
+    Returns:
+        The loss summed over the rows that fit.
+    """
+    fits = ctc_fits(lengths, targets, target_lengths)
+    # Without a step there is nothing but the empty text, which is then certain.
+    chosen = (fits & (lengths > 0)).nonzero().squeeze(1)
+    counted = float(target_lengths[fits].clamp(min=1).sum())
+    if not len(chosen):
+        return Loss(scores.sum() * 0.0, counted or NOTHING)
+    total = F.ctc_loss(
+        _wide(scores[chosen]).log_softmax(-1).transpose(0, 1),
+        targets[chosen],
+        lengths[chosen],
+        target_lengths[chosen],
+        reduction="sum",
+    )
+    return Loss(total, counted)
+
+
+def ctc_fits(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    """Which rows have steps enough for their text: ``[B]`` bool; arguments as in :func:`ctc`."""
+    within = mask_of_lengths(target_lengths, targets.shape[1])
+    repeated = (targets[:, 1:] == targets[:, :-1]) & within[:, 1:]
+    return target_lengths + repeated.sum(1) <= lengths
+
+
 class _LargeCrossEntropy(torch.autograd.Function):
     """As ``F.cross_entropy`` over many classes on a CPU, summed: one pass over the scores instead of six.
 

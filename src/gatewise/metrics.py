@@ -134,3 +134,102 @@ def rouge(predictions: Sequence[str], references: Sequence[str], name: str) -> f
     scorer = RougeScorer([name], use_stemmer=True)
     pairs = zip(references, predictions, strict=True)
     return 100 * float(np.mean([scorer.score(reference, text)[name].fmeasure for reference, text in pairs]))
+
+
+def wer(predictions: Sequence[str], references: Sequence[str]) -> float:
+    """Word error rate: words that must be replaced, put in or taken out, by the words of all references together.
+
+    Words stand between white space. May exceed 1; where no reference has a word, it is the number of errors.
+    """
+    return _error_rate([text.split() for text in predictions], [text.split() for text in references])
+
+
+def cer(predictions: Sequence[str], references: Sequence[str]) -> float:
+    """Character error rate: as :func:`wer`, of characters; a space is one."""
+    return _error_rate(predictions, references)
+
+
+def _error_rate(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
+    errors = sum(edit_distance(one, other) for one, other in zip(predictions, references, strict=True))
+    return errors / max(1, sum(map(len, references)))
+
+
+def edit_distance(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many symbols must be replaced, put in or taken out to make one sequence of the other (Levenshtein 1966).
+
+    torchmetrics has it in plain Python, which takes minutes where transcripts are long.
+
+    >>> edit_distance("kitten", "sitting"), edit_distance("", "ab")
+    (3, 2)
+    """
+    numbers = {symbol: number for number, symbol in enumerate(dict.fromkeys((*one, *other)))}
+    across = np.array([numbers[symbol] for symbol in other], dtype=np.int64)
+    places = np.arange(len(other) + 1)
+    row = places  # the distance of what was read of `one` to each beginning of `other`
+    for read, symbol in enumerate(one, start=1):
+        below = np.concatenate([[read], np.minimum(row[1:] + 1, row[:-1] + (across != numbers[symbol]))])
+        row = np.minimum.accumulate(below - places) + places  # symbols of `other` put in
+    return int(row[-1])
+
+
+def smape(predictions: np.ndarray, references: np.ndarray) -> float:
+    """Symmetric mean absolute percentage error, 0 to 2: the mean of ``2 |f - y| / (|f| + |y|)``, 0 where both are 0.
+
+    Of arrays of one shape. The M competitions tell it times 100 (Makridakis 1993).
+    """
+    size = np.abs(predictions) + np.abs(references)
+    error = 2 * np.abs(predictions - references)
+    return float(np.mean(np.divide(error, size, out=np.zeros_like(error), where=size > 0)))
+
+
+def relative_error(predictions: np.ndarray, references: np.ndarray) -> float:
+    """Root relative squared error: 0 is perfect, 1 the mean of the references; NaN where they do not vary.
+
+    Of arrays of one shape, all values together (Lai et al. 2018, LSTNet).
+    """
+    spread = np.sum((references - references.mean()) ** 2)
+    return float(np.sqrt(np.sum((predictions - references) ** 2) / spread)) if spread > 0 else float("nan")
+
+
+def mase(predictions: np.ndarray, references: np.ndarray, naive_errors: np.ndarray) -> float:
+    """Mean absolute scaled error: that of each forecast in units of the naive error of its series, then the mean.
+
+    Below 1 the forecast is better than the naive one of a single step was before it. What has no naive error, or one of
+    0 (a series that never changed), cannot be scaled and is left out; NaN if nothing is left.
+
+    Args:
+        predictions: ``[N, h, K]``.
+        references: ``[N, h, K]``, NaN where unobserved.
+        naive_errors: ``[N, K]``, mean absolute error of the seasonal naive forecast in the series before.
+
+    References:
+        Hyndman & Koehler 2006, Another look at measures of forecast accuracy.
+    """
+    unit = np.where(naive_errors > 0, naive_errors, np.nan)[:, None]
+    scaled = np.abs(predictions - references) / unit
+    observed = ~np.isnan(scaled)
+    return float(np.mean(scaled[observed])) if observed.any() else float("nan")
+
+
+def weighted_quantile_loss(
+    quantiles: Sequence[tuple[float, np.ndarray]], references: np.ndarray, *, observed: np.ndarray | None = None
+) -> float:
+    """Twice the pinball loss of all values by the sum of their sizes, mean over levels (CRPS, approximately).
+
+    Of the median alone it is the sum of absolute errors by the sum of absolute values.
+
+    Args:
+        quantiles: level and values ``[...]`` of each.
+        references: ``[...]``; NaN if all of them are 0.
+        observed: ``[...]``, which of them count; None for all.
+
+    References:
+        Salinas et al. 2020, DeepAR (the rho-risk); Alexandrov et al. 2020, GluonTS.
+    """
+    counted = np.ones(references.shape, bool) if observed is None else observed
+    actual = references[counted]
+    size = np.abs(actual).sum()
+    if not size > 0:
+        return float("nan")
+    errors = [(level, actual - values[counted]) for level, values in quantiles]
+    return float(np.mean([2 * np.maximum(level * e, (level - 1) * e).sum() / size for level, e in errors]))

@@ -69,6 +69,29 @@ class Pair(NamedTuple):
     shifted: Any = None
 
 
+class Window(NamedTuple):
+    """A stretch of a series and what is known of the steps after it; arrays in an example, tensors in a batch.
+
+    ``C`` steps are context, ``h`` steps are to be forecast, ``K`` channels of the series. A batch has ``[B, ...]``.
+
+    Attributes:
+        past: ``[C, I]`` float32: ``K`` scaled values, 0 where unobserved; ``K`` times 1 where observed, else 0; then
+            covariates known until now, those known ahead, and features of the calendar.
+        future: ``[h, F]`` float32, may be ``F = 0``: those known ahead, and features of the calendar, as in ``past``.
+        static: ``[S]`` float32, may be ``S = 0``: what does not change within a series.
+        loc, scale: ``[K]`` float64: a value in units of the data is ``scaled * scale + loc``.
+        naive_error: ``[K]`` float64: mean absolute error of the seasonal naive forecast of one step in all of the
+            series before the steps to be forecast, in units of the data (the denominator of MASE); NaN if unknown.
+    """
+
+    past: Any
+    future: Any
+    static: Any
+    loc: Any
+    scale: Any
+    naive_error: Any = None
+
+
 class Batch(NamedTuple):
     """Several examples, padded.
 
@@ -140,11 +163,19 @@ class Prediction(NamedTuple):
         probabilities: one float a class, in the order of the adapter's labels; None where there are none.
         attention: which share of it comes from each step of the input ``[T]``, or one such row for each of its own
             steps ``[S][T]``; None where the model does not attend.
+        quantiles: of a forecast, pairs of a level between 0 and 1 and the values at it ``[h, K]``, in units of the
+            data like ``value``; None where there are none.
+        naive_error: of a forecast ``[K]``, that of its window (:class:`Window`); None elsewhere.
+        spans: of a transcript ``[S, 2]``, for each character the first step of the input that it was read from and
+            the one after the last; None elsewhere.
     """
 
     value: Any
     probabilities: Sequence[float] | None = None
     attention: Any = None
+    quantiles: Sequence[tuple[float, Any]] | None = None
+    naive_error: Any = None
+    spans: Any = None
 
 
 @dataclass(frozen=True)

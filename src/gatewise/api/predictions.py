@@ -46,9 +46,13 @@ def check_target(path: Path, *, overwrite: bool) -> None:
 
 def write(path: Path, adapter: Adapter, data: Data, results: Results) -> None:
     """Writes the table in the format that the name says; whole or not at all."""
+    write_frame(path, to_frame(adapter, data, results))
+
+
+def write_frame(path: Path, frame: "polars.DataFrame") -> None:
+    """Writes a table in the format that the name says; whole or not at all."""
     import io
 
-    frame = to_frame(adapter, data, results)
     if path.suffix == ".csv":
         write_atomic(path, frame.write_csv())
     elif path.suffix == ".jsonl":

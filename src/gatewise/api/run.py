@@ -4,17 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from gatewise.api.forecasting import Backtest, LiveForecast, backtest, forecast
 from gatewise.api.generation import generate
+from gatewise.api.transcription import LiveTranscriber, transcripts
 from gatewise.data.adapter import Adapter, Labelled, labels_of
+from gatewise.data.series_files import file_of
 from gatewise.data.targets import Labels
 from gatewise.errors import DataError, RunError
 from gatewise.models.seq2seq import Seq2Seq
+from gatewise.models.transcriber import Search
 from gatewise.reports.report import Measured, Report, render
 from gatewise.tasks import SIDES, TASKS, Data, Task
 from gatewise.training.checkpoint import load_into
@@ -27,6 +31,9 @@ from gatewise.training.run import RunDirectory
 from gatewise.training.threads import cpu_threads
 from gatewise.training.threshold import choose_threshold
 from gatewise.types import Results
+
+if TYPE_CHECKING:
+    import polars
 
 
 def load(run: str | Path, *, device: str = "auto", threads: int | None = None) -> "Run":
@@ -188,6 +195,22 @@ class Run:
             on_note=on_note,
         )
 
+    def forecast(
+        self, data: Any = None, *, horizon: int | None = None, on_note: Callable[[str], None] | None = None
+    ) -> "polars.DataFrame":
+        """What comes after the end of each series; see :func:`gatewise.api.forecasting.forecast`."""
+        return forecast(self, data, horizon=horizon, on_note=on_note)
+
+    def backtest(
+        self, data: Any = None, *, windows: int = 20, stride: int = 1, on_batch: OnBatch | None = None
+    ) -> Backtest:
+        """How well it would have forecast what is known by now; see :func:`gatewise.api.forecasting.backtest`."""
+        return backtest(self, data, windows=windows, stride=stride, on_batch=on_batch)
+
+    def live_forecast(self, data: Any) -> LiveForecast:
+        """Series that grow, forecast at any time; see :class:`gatewise.api.forecasting.LiveForecast`."""
+        return LiveForecast(self, data)
+
     def translate(self, texts: Sequence[str], *, beam_size: int | None = None) -> list[str]:
         """The answer to each text, of a translation or summarisation.
 
@@ -213,6 +236,47 @@ class Run:
             return ["" if isinstance(text, str) and not text.strip() else next(answers) for text in texts]
         finally:
             model.beam_size = before
+
+    def transcribe(
+        self,
+        data: Any,
+        *,
+        beam_size: int | None = None,
+        language_model: "Run | str | Path | None" = None,
+        lm_weight: float | None = None,
+        length_bonus: float | None = None,
+    ) -> list[str]:
+        """What recordings or drawings say, a text each; see :func:`gatewise.api.transcription.transcripts`."""
+        found = transcripts(
+            self,
+            data,
+            beam_size=beam_size,
+            language_model=language_model,
+            lm_weight=lm_weight,
+            length_bonus=length_bonus,
+        )
+        return [one.text for one in found]
+
+    def transcriber(self) -> LiveTranscriber:
+        """Writes down a live stream, part by part; see :class:`gatewise.api.transcription.LiveTranscriber`.
+
+        Raises:
+            RunError: the run gives no transcripts.
+            OptionError: the model looks ahead.
+        """
+        return LiveTranscriber(self)
+
+    @property
+    def search(self) -> Search:
+        """How a transcriber's scores become text; its options may be set.
+
+        Raises:
+            RunError: the run gives no transcripts.
+        """
+        search = dict(self._batch_model.named_children()).get("search")
+        if not isinstance(search, Search):
+            raise RunError(f"{self.path}: expected a run that gives transcripts, got a {self.config.task}.")
+        return search
 
     def read(self, data: Any = None, targets: Any = None, *, require_target: bool = False) -> Data:
         """Data as read, with the columns that the run was trained with.
@@ -331,8 +395,8 @@ class Run:
 
 
 def is_there(data: str) -> bool:
-    """Whether the file, or each of two files "SOURCE,TARGET", exists."""
-    return Path(data).exists() or all(Path(part).exists() for part in data.split(","))
+    """Whether the file, each of two files "SOURCE,TARGET", or the one of "FILE@FROM..UNTIL" exists."""
+    return Path(file_of(data)).exists() or all(Path(part).exists() for part in data.split(","))
 
 
 def read_with_targets(data: Any, targets: Any, config: Config, adapter: Adapter | None = None) -> Data:

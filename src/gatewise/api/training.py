@@ -116,7 +116,7 @@ def train(
         notes = list(prepared.notes)
         if chosen.init is not None and not resumes:
             notes += _start_from(model, RunDirectory(Path(chosen.init)), prepared.adapter)
-        _try_out(made, model, prepared)
+        notes += _try_out(made, model, prepared)
         shown = make_watcher(made.monitor.metric, show=progress and fabric.is_global_zero)
         holding = directory.held(anew=not resumes) if fabric.is_global_zero else contextlib.nullcontext()
         with holding:
@@ -208,13 +208,15 @@ def _settled(config: Config, prepared: Prepared) -> Config:
     return replace(config, model=model, train=train)
 
 
-def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> None:
-    """One batch through model and loss: what fails there fails before an old run is replaced."""
+def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> list[str]:
+    """One batch through model and loss: what fails there fails before an old run is replaced. Returns notes."""
     batch = task.collate(prepared.train[:2])
     model.eval()
     with torch.no_grad():
         task.loss(model(batch), batch)
+    notes = task.notes(model, prepared.train, prepared.train_data.where)
     model.train()
+    return notes
 
 
 def _summary(config: Config, prepared: Prepared, model: nn.Module, device: torch.device) -> str:

@@ -20,7 +20,7 @@ DataOption = Annotated[
         "--data",
         metavar="FILE",
         help="Numbers: .ts .tsv .txt .csv .parquet .npz. Texts: .txt .csv .tsv .parquet .jsonl .conll .conllu, or two "
-        "files line by line, SOURCE,TARGET. Also .gz .xz.",
+        "files line by line, SOURCE,TARGET. Also .gz .xz. Series: also a part, FILE@FROM..UNTIL.",
     ),
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]

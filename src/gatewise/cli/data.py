@@ -20,6 +20,8 @@ from gatewise.cli.common import (
 if TYPE_CHECKING:
     from gatewise.data.config import DataConfig
     from gatewise.data.describe import Description
+    from gatewise.data.describe_media import MediaDescription
+    from gatewise.data.describe_series import SeriesDescription
     from gatewise.data.text_description import TextDescription
 
 
@@ -62,10 +64,16 @@ def data(
         output.print(description.to_text(), highlight=False, markup=False, soft_wrap=True)
 
 
-def _of_task(file: str, config: "DataConfig", task: str) -> "Description | TextDescription":
+def _of_task(
+    file: str, config: "DataConfig", task: str
+) -> "Description | TextDescription | SeriesDescription | MediaDescription":
     """Read as a training for this task reads it."""
     from gatewise.data.describe import describe
+    from gatewise.data.describe_media import describe_media
+    from gatewise.data.describe_series import describe_series
     from gatewise.data.describe_text import describe_text
+    from gatewise.data.media import MediaData
+    from gatewise.data.series import SeriesData
     from gatewise.data.text import TextData
     from gatewise.errors import OptionError, did_you_mean
     from gatewise.tasks import SIDES
@@ -74,6 +82,10 @@ def _of_task(file: str, config: "DataConfig", task: str) -> "Description | TextD
         raise OptionError(f'--task: expected the name of a task, got "{task}". {did_you_mean(task, SIDES)}')
     side = SIDES[task]
     found = side.read(file, None, config, None, True)
+    if isinstance(found, SeriesData):
+        return describe_series(found)
+    if isinstance(found, MediaData):
+        return describe_media(found)
     if isinstance(found, TextData):
         return describe_text(found, labelled=side.classes is not None)
     return describe(found)

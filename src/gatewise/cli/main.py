@@ -5,15 +5,18 @@ import sys
 
 import typer
 
+from gatewise.cli.backtest import backtest
 from gatewise.cli.bench import bench
 from gatewise.cli.data import data
 from gatewise.cli.evaluate import evaluate
+from gatewise.cli.forecast import forecast
 from gatewise.cli.generate import generate
 from gatewise.cli.kernels import kernels
 from gatewise.cli.predict import predict
 from gatewise.cli.report import report
 from gatewise.cli.sample import sample
 from gatewise.cli.train import train
+from gatewise.cli.transcribe import transcribe
 from gatewise.cli.translate import translate
 from gatewise.errors import GatewiseError
 from gatewise.training.allocator import keep_freed_memory
@@ -29,7 +32,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, generate, translate, report, data, sample, kernels, bench):
+for command in (
+    *(train, evaluate, predict, generate, translate, transcribe, forecast, backtest),
+    *(report, data, sample, kernels, bench),
+):
     app.command()(command)
 
 

@@ -1,11 +1,14 @@
 """``gatewise sample``."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gatewise.cli.common import output
+
+MANY = 10  # files of a kind, beyond which they are counted
 
 
 def sample(
@@ -32,4 +35,10 @@ def sample(
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in contents.items():
         write_atomic(path, content)
-        output.print(str(path), highlight=False, markup=False, soft_wrap=True)
+    kinds = Counter(path.suffix for path in contents)
+    for path in contents:
+        if kinds[path.suffix] <= MANY:
+            output.print(str(path), highlight=False, markup=False, soft_wrap=True)
+    for suffix, count in kinds.items():
+        if count > MANY:
+            output.print(f"{folder / f'*{suffix}'}: {count} files", highlight=False, markup=False, soft_wrap=True)

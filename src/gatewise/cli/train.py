@@ -38,8 +38,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="TASK",
-            help="classification, regression, text-classification, tagging, language-model, translation or "
-            "summarisation.",
+            help="classification, regression, text-classification, tagging, language-model, translation, "
+            "summarisation, forecasting, audio-classification, speech-to-text, handwriting or video.",
             show_default=False,
         ),
     ] = None,
@@ -69,6 +69,8 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Texts: word vectors to begin with (word2vec, GloVe).")
     ] = None,
     length: Annotated[int | None, typer.Option(metavar="N", help="Cut or pad every sequence to N steps.")] = None,
+    context: Annotated[int | None, typer.Option(metavar="N", help="Forecasting: steps to look back on.")] = None,
+    horizon: Annotated[int | None, typer.Option(metavar="N", help="Forecasting: steps to forecast.")] = None,
     scale: Annotated[str | None, typer.Option(help="channel, sequence or none.")] = None,
     missing: Annotated[str | None, typer.Option(help="Missing values: mean, previous or indicator.")] = None,
     split: Annotated[str | None, typer.Option(help="Validation part: auto, stratified, group, time or random.")] = None,
@@ -115,6 +117,8 @@ def train(
         "data.text.tokens": tokens,
         "data.text.embeddings": None if embeddings is None else str(embeddings),
         "data.length": length,
+        "data.series.context_length": context,
+        "data.series.horizon": horizon,
         "data.scale": scale,
         "data.missing": missing,
         "data.split": split,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from gatewise.data.fields import shorten
 from gatewise.data.media_adapter import MediaAdapter
 from gatewise.data.sequence_adapter import SequenceAdapter
+from gatewise.data.series_adapter import SeriesAdapter
 from gatewise.data.targets import Labels
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
 from gatewise.errors import DataError
@@ -22,6 +23,7 @@ KINDS: dict[str, type[Any]] = {
     "corpus": CorpusAdapter,
     "pairs": PairAdapter,
     "media": MediaAdapter,
+    "series": SeriesAdapter,
 }
 
 

@@ -67,7 +67,7 @@ def from_python(
                 f"{SOURCE}: expected a data frame, got a {_library(data)} {type(data).__name__}. "
                 "Make it a DataFrame; a LazyFrame has collect()."
             )
-        frame = data if _library(data) == "polars" else _from_pandas(data)
+        frame = data if _library(data) == "polars" else from_pandas(data)
         return from_frame(frame, SOURCE, options, require_target=require_target)
     advice = "Arrays and lists have no columns; leave {role} out, or give a data frame."
     refuse_columns(options, SOURCE, advice, require_target=require_target)
@@ -142,7 +142,7 @@ def _library(value: Any) -> str:
     return type(value).__module__.split(".")[0]
 
 
-def _from_pandas(frame: Any) -> "pl.DataFrame":
+def from_pandas(frame: Any) -> "pl.DataFrame":
     """Column by column, so that pyarrow is not needed; the index is left out."""
     import polars as pl
 

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from gatewise.data.dataset import ReadOptions
 from gatewise.data.media import MediaOptions
+from gatewise.data.series import SeriesOptions
 from gatewise.data.text import TextOptions
 
 _STRICT = ConfigDict(extra="forbid")  # a setting that does not exist is a mistake, never ignored
@@ -58,8 +59,40 @@ class MediaConfig:
     """Films: at most so many frames of a clip, evenly over it; none takes all."""
     lowercase: bool = False
     """Transcripts: make no difference between upper and lower case."""
+    ngram_order: Annotated[int, Field(ge=0, le=20)] = 0
+    """Transcripts: count so many characters in a row, as a language model for the search (model.lm_weight); 0: none."""
     skip_bad: bool = False
     """Leave out what cannot be read, and say so, rather than stop."""
+
+
+@dataclass(frozen=True)
+class SeriesConfig:
+    """Forecasting: how much is looked back on, how far it goes, and what else is known."""
+
+    __pydantic_config__ = _STRICT
+
+    context_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Steps that a forecast looks back on; none takes three seasons and at least twice the horizon, as far as the
+    series are long enough."""
+    horizon: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Steps to forecast; none for a season, at least 6."""
+    past: tuple[str, ...] = ()
+    """Columns that help and are known until now."""
+    future: tuple[str, ...] = ()
+    """Columns that are known ahead, too: prices, holidays."""
+    static: tuple[str, ...] = ()
+    """Columns that do not change within a series: numbers, or categories."""
+    season: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Steps of the main season; none for that of the frequency: 24 hours, 7 days, 12 months, 4 quarters, 52 weeks."""
+    calendar: bool = True
+    """Also give the hour of the day, the day of the week and so on, where the training part has two rounds of it."""
+    scale: Literal["window", "series", "channel", "none"] = "window"
+    """To mean 0 and deviation 1: by what each forecast looks back on, by all of the series until then, by the channel's
+    training part, or not at all."""
+    stride: Annotated[int, Field(ge=1)] | None = None
+    """Steps from one window to the next; none takes every step, or as few as leave 20,000 windows."""
+    wrapped: bool = False
+    """One series that runs on from row to row of a table: twelve months a line."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +136,8 @@ class DataConfig:
     """Texts: into which tokens they are cut."""
     media: MediaConfig = field(default_factory=MediaConfig)
     """Recordings, drawings and films: how they are read."""
+    series: SeriesConfig = field(default_factory=SeriesConfig)
+    """Forecasting: windows, covariates, seasons."""
 
 
 def read_options(config: DataConfig, task: str) -> ReadOptions:
@@ -125,6 +160,22 @@ def media_options(config: DataConfig) -> MediaOptions:
         size=media.size,
         frames=media.frames,
         skip_bad=media.skip_bad,
+    )
+
+
+def series_options(config: DataConfig) -> SeriesOptions:
+    """Where a table has series to forecast."""
+    series = config.series
+    return SeriesOptions(
+        id=config.id,
+        time=config.time,
+        target=config.target,
+        group=config.group,
+        past=series.past,
+        future=series.future,
+        static=series.static,
+        season=series.season,
+        wrapped=series.wrapped,
     )
 
 

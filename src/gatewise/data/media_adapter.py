@@ -1,12 +1,13 @@
 """`MediaAdapter`: recordings, drawings and films as inputs, with a class or a transcript as the target."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gatewise.data.media import Kind, MediaData
+from gatewise.data.ngram import NGram
 from gatewise.data.record import record
 from gatewise.data.sequence_adapter import label_columns
 from gatewise.data.skeletons import skeleton_features
@@ -62,6 +63,11 @@ class MediaExamples(Sequence[Example]):
         """``[N]`` int64: steps of each example, without making any."""
         return self._data.steps
 
+    @property
+    def targets(self) -> Sequence[Any] | None:
+        """The targets alone, without making any example."""
+        return self._targets
+
 
 @dataclass(frozen=True)
 class MediaAdapter:
@@ -72,21 +78,26 @@ class MediaAdapter:
         targets: classes, or the characters of transcripts; ``PAD``, number 0, is CTC's blank.
         shape: of one step of the model's input: ``()`` for audio, ``(features,)``, or ``(H, W, C)`` of a frame.
         rate: samples, or frames, a second.
+        ngram: characters of the training transcripts as a language model; None without.
     """
 
     kind: Kind
     targets: Labels | Vocabulary
     shape: tuple[int, ...]
     rate: float | None = None
+    ngram: NGram | None = None
 
     @classmethod
-    def fit(cls, data: MediaData, *, lowercase: bool = False, min_count: int = 1) -> "MediaAdapter":
+    def fit(
+        cls, data: MediaData, *, lowercase: bool = False, min_count: int = 1, ngram_order: int = 0
+    ) -> "MediaAdapter":
         """Classes or alphabet of the training data, and what its items look like.
 
         Args:
             data: training data as read.
             lowercase: transcripts: make no difference between upper and lower case.
             min_count: transcripts: a character that is rarer is unknown, and never written.
+            ngram_order: transcripts: characters to count together for a language model; 0 for none.
 
         Returns:
             The fitted adapter.
@@ -97,6 +108,7 @@ class MediaAdapter:
         if not len(data):
             raise DataError(f"{data.source}: expected {data.noun}, got none. Check the folder or the manifest.")
         targets: Labels | Vocabulary
+        ngram = None
         if data.texts:
             texts = [text.strip() for text in data.targets or ()]
             if not any(texts):
@@ -104,9 +116,11 @@ class MediaAdapter:
             targets = Vocabulary.fit(
                 texts, unit="characters", lowercase=lowercase, min_count=min_count, where=data.where
             )
+            if ngram_order:
+                ngram = NGram.fit(targets.encode_all(texts), order=ngram_order, size=len(targets))
         else:
             targets = Labels.fit(data)
-        return cls(data.kind, targets, FEATURES[data.kind](data.items[0]).shape[1:], data.rate)
+        return cls(data.kind, targets, FEATURES[data.kind](data.items[0]).shape[1:], data.rate, ngram)
 
     @property
     def labels(self) -> Labels | None:
@@ -115,7 +129,7 @@ class MediaAdapter:
 
     def with_labels(self, labels: Labels) -> "MediaAdapter":
         """The same with other labels."""
-        return MediaAdapter(self.kind, labels, self.shape, self.rate)
+        return replace(self, targets=labels)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -200,6 +214,7 @@ class MediaAdapter:
             "targets": {"kind": "labels" if labels else "characters", **targets},
             "shape": list(self.shape),
             "rate": self.rate,
+            "ngram": None if self.ngram is None else self.ngram.to_plain(),
         }
 
     @classmethod
@@ -210,11 +225,12 @@ class MediaAdapter:
             "labels": lambda plain: record(Labels, plain),
             "characters": Vocabulary.from_plain,
         }
-        if content.keys() != {"media", "targets", "shape", "rate"} or content["media"] not in FEATURES:
-            raise KeyError("expected media, targets, shape and rate")
+        if content.keys() != {"media", "targets", "shape", "rate", "ngram"} or content["media"] not in FEATURES:
+            raise KeyError("expected media, targets, shape, rate and ngram")
         return cls(
             content["media"],
             read[targets.pop("kind")](targets),
             tuple(int(size) for size in content["shape"]),
             None if content["rate"] is None else float(content["rate"]),
+            None if content["ngram"] is None else NGram.from_plain(content["ngram"]),
         )

@@ -36,7 +36,7 @@ def read_npz(content: bytes, source: str, options: ReadOptions, *, require_targe
         DataError: options that name columns, a damaged archive, pickled objects, no ``x``, or sizes that do not fit one
             another.
     """
-    arrays = _load(content, source)
+    arrays = load_arrays(content, source)
     if "x" not in arrays:
         raise DataError(
             f'{source}: expected an array "x", got {", ".join(arrays) or "none"}. Save it as np.savez(x=...).'
@@ -66,7 +66,8 @@ def read_npz(content: bytes, source: str, options: ReadOptions, *, require_targe
     )
 
 
-def _load(content: bytes, source: str) -> dict[str, np.ndarray]:
+def load_arrays(content: bytes, source: str) -> dict[str, np.ndarray]:
+    """Every array of an archive by its name; raises DataError for a damaged one, or for pickled objects."""
     try:
         archive: Any = np.load(io.BytesIO(content), allow_pickle=False)
         if isinstance(archive, np.ndarray):

@@ -121,7 +121,7 @@ def _way(data: Data, by: str | None) -> str:
 
 
 def _has_labels(data: Data) -> bool:
-    return data.targets is not None and len(data) > 0 and isinstance(data.targets[0], str)
+    return data.targets is not None and len(data.targets) > 0 and isinstance(data.targets[0], str)
 
 
 def _labels(data: Data) -> Sequence[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from gatewise.data.dataset import SequenceData, place_in_source
 from gatewise.data.lines import Selected
 from gatewise.data.media import MediaData
+from gatewise.data.series import SeriesData
 
 
 @dataclass(frozen=True)
@@ -100,4 +101,4 @@ class TextOptions:
     group: str | None = None
 
 
-Data = SequenceData | TextData | MediaData
+Data = SequenceData | TextData | MediaData | SeriesData

@@ -10,6 +10,7 @@ from torch import nn
 from gatewise.cell import Cell
 from gatewise.errors import ConfigError, did_you_mean
 from gatewise.models.recipes import RECIPES
+from gatewise.models.transcriber import Search
 from gatewise.nn.augmentation import Augment
 
 
@@ -33,13 +34,16 @@ class ModelConfig:
         "audio-lstm",
         "speech-lstm",
         "ctc-lstm",
+        "stroke-lstm",
+        "skeleton-lstm",
         "line-lstm",
         "video-lstm",
         "forecaster",
     ] = "lstm"
     """Which model. Numbers: lstm (small and fast), bilstm (three layers, batch norm), lstm-fcn (convolutions beside
     it). Texts: text-lstm, tagger, lstm-lm and awd-lstm (language models), seq2seq and pointer (with
-    copying). Sound: audio-lstm, speech-lstm. Pictures: line-lstm, video-lstm. Strokes to text: ctc-lstm. What comes
+    copying). Sound: audio-lstm, speech-lstm. Pictures: line-lstm, video-lstm. Strokes:
+    stroke-lstm, ctc-lstm (to text). Skeletons: skeleton-lstm. What comes
     next: forecaster. auto looks at the data."""
     encoder: Literal["lstm", "gru", "rnn"] | None = None
     """The recurrent layer; gru and rnn are torch's, to compare with."""
@@ -101,14 +105,74 @@ class ModelConfig:
     """Answers that the search follows side by side."""
     length_penalty: float | None = None
     """Above 0 the search prefers longer answers."""
+    lm_weight: float | None = None
+    """Transcripts: weight of a language model in the search; needs a beam and data.media.ngram_order."""
+    length_bonus: float | None = None
+    """Transcripts: above 0 the search prefers longer ones; a language model makes short ones likelier."""
     max_answer: int | None = None
     """Most tokens of an answer."""
+    patch_size: int | None = None
+    """Forecasts: steps that the encoder reads at once."""
+    independent: bool | None = None
+    """Forecasts: each channel is read by itself, with the same weights; false: all together."""
+    head: Literal["direct", "autoregressive"] | None = None
+    """Forecasts: the whole horizon at once, or step by step by a decoder that reads its own answer."""
+    skip: Literal["none", "last", "seasonal", "linear", "linear-last", "linear-seasonal"] | None = None
+    """Forecasts: what the answer is counted from: the mean of the window, its last value, the value a season before, or
+    a linear map of the window beside one of these."""
+    samples: int | None = None
+    """Forecasts: paths that an autoregressive head draws for its quantiles; 0 for none."""
+    mel_bands: int | None = None
+    """Sound: frequency bands of a frame."""
+    normalize: Literal["utterance", "level", "running"] | None = None
+    """Sound: each recording's bands by itself, its level alone, or neither, so that it can follow a stream; none for
+    what the recipe likes best, or for running where nothing may look ahead."""
+    trim: float | None = None
+    """Sound: leave out both ends of a recording where they are more than so many dB below its loudest frame; 0 not."""
+    speed: float | None = None
+    """Sound, in training: a recording is faster or slower by up to this share."""
+    noise: float | None = None
+    """Sound, in training: the loudest noise added; 0.1 is 20 dB below the recording."""
+    warp: float | None = None
+    """Sound, in training: frequencies are stretched by up to this share, as by another speaker."""
+    time_masks: int | None = None
+    """Sound, in training: how many stretches of frames are hidden."""
+    time_mask: int | None = None
+    """Sound, in training: most frames of each; of 10 ms."""
+    frequency_masks: int | None = None
+    """Sound, in training: how many stretches of bands are hidden."""
+    frequency_mask: int | None = None
+    """Sound, in training: most bands of each."""
+    image_channels: tuple[int, ...] | None = None
+    """Images of lines: features of each convolution, which also halves the height."""
+    halvings: int | None = None
+    """Images of lines: how many of the convolutions halve the number of columns too."""
+    frame_channels: tuple[int, ...] | None = None
+    """Films: features of each convolution over a frame, which also halves it."""
+    frame_features: int | None = None
+    """Films: features of a frame after the convolutions."""
+    jitter: float | None = None
+    """Strokes and skeletons: how much they are turned, slanted and stretched in training; 1 is usual, 0 for none."""
+    path_steps: int | None = None
+    """Strokes: points that each drawing is brought to, evenly along its path; 0 leaves them as they are."""
+    resample: int | None = None
+    """Skeletons: frames that every clip is brought to."""
+    crop: float | None = None
+    """Skeletons, in training: share of a clip that is left out at either end, at most."""
+    pace: float | None = None
+    """Skeletons, in training: how much faster or slower a clip runs on the way, at most."""
     kernel: str | None = None
     """Implementation of the LSTM; `gatewise kernels` lists them."""
+    checkpoint_steps: int | None = None
+    """Long sequences: the LSTM is differentiated in chunks of so many steps and computes each again, for less memory; 0
+    lets the length decide."""
     augment: Augment = field(default_factory=Augment)
     """Changes to the inputs in training; numbers only."""
     cell: Cell = field(default_factory=Cell)
     """Which LSTM equations."""
+
+
+SEARCH = dict(inspect.signature(Search).parameters)  # options of every recipe of a transcriber
 
 
 def resolve(config: ModelConfig) -> ModelConfig:
@@ -159,11 +223,24 @@ def build(config: ModelConfig, sizes: Mapping[str, Any]) -> nn.Module:
             f'model.recipe: expected {" or ".join(fitting)} for these data, got "{config.recipe}". Choose another.'
         )
     offered = _options(config.recipe)
-    options = {name: getattr(config, name) for name in offered if getattr(config, name) is not None}
+    given = {name: getattr(config, name) for name in offered if getattr(config, name) is not None}
+    options = {name: value for name, value in given.items() if name not in SEARCH or name in _keywords(config.recipe)}
     return RECIPES[config.recipe](**sizes, **options)
 
 
+def search_of(config: ModelConfig) -> Search:
+    """How the scores of a transcriber become text."""
+    config = resolve(config)
+    given = {name: getattr(config, name) for name in SEARCH}
+    return Search(**{name: value for name, value in given.items() if value is not None})
+
+
 def _options(recipe: str) -> dict[str, inspect.Parameter]:
+    """The keyword parameters of a recipe; whatever the transcriber, its scores are read in the same ways."""
+    return {**(SEARCH if "num_symbols" in _sizes(recipe) else {}), **_keywords(recipe)}
+
+
+def _keywords(recipe: str) -> dict[str, inspect.Parameter]:
     """The keyword parameters of a recipe."""
     parameters = inspect.signature(RECIPES[recipe]).parameters
     return {name: one for name, one in parameters.items() if one.default is not inspect.Parameter.empty}

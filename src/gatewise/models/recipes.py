@@ -11,12 +11,16 @@ from torch import nn
 
 from gatewise.cell import Cell
 from gatewise.errors import OptionError
+from gatewise.models.audio import audio_lstm, speech_lstm
 from gatewise.models.encoder import Encoder
+from gatewise.models.forecaster import forecaster
 from gatewise.models.language_model import awd_lstm, lstm_lm
+from gatewise.models.pictures import line_lstm, skeleton_lstm, stroke_lstm, video_lstm
 from gatewise.models.seq2seq import pointer, seq2seq
 from gatewise.models.sequence_model import ConvolutionBeside, SequenceModel
 from gatewise.models.tagger import tagger
 from gatewise.models.text_classifier import text_lstm
+from gatewise.models.transcriber import ctc_lstm
 from gatewise.nn.attention import make_pool
 from gatewise.nn.augmentation import Augment
 from gatewise.nn.convolution import ConvolutionBlock
@@ -39,6 +43,7 @@ def lstm(
     augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
+    checkpoint_steps: int | None = None,
 ) -> SequenceModel:
     """The default: small, fast, good on short sequences and little data.
 
@@ -61,6 +66,7 @@ def lstm(
         augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
+        checkpoint_steps: of the LSTM, for long sequences; see :class:`~gatewise.nn.lstm.LSTM`.
 
     Returns:
         A model of encoder, pool and head.
@@ -83,6 +89,7 @@ def lstm(
         dropout=dropout,
         cell=cell,
         kernel=kernel,
+        checkpoint_steps=checkpoint_steps,
     )
     head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, num_classes))
     return SequenceModel(body, make_pool(pool, body.output_size), head, stem=stem, augment=augment)
@@ -101,6 +108,7 @@ def bilstm(
     augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
+    checkpoint_steps: int | None = None,
 ) -> SequenceModel:
     """The founding architecture: three bidirectional LSTMs with batch normalisation and dropout between them.
 
@@ -119,6 +127,7 @@ def bilstm(
         augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
+        checkpoint_steps: of the LSTM, for long sequences; see :class:`~gatewise.nn.lstm.LSTM`.
 
     Returns:
         A model of encoder, pool and head.
@@ -134,6 +143,7 @@ def bilstm(
         dropout=dropout,
         cell=cell,
         kernel=kernel,
+        checkpoint_steps=checkpoint_steps,
     )
     head = nn.Sequential(nn.Linear(body.output_size, dense_size), nn.ReLU(), nn.Linear(dense_size, num_classes))
     return SequenceModel(body, make_pool(pool, body.output_size), head, augment=augment)
@@ -153,6 +163,7 @@ def lstm_fcn(
     augment: Augment = Augment(),  # noqa: B008  frozen
     cell: Cell | None = None,
     kernel: str = "auto",
+    checkpoint_steps: int | None = None,
 ) -> ConvolutionBeside:
     """A fully convolutional branch beside the LSTM: local shapes and long memory together.
 
@@ -169,6 +180,7 @@ def lstm_fcn(
         augment: changes to the inputs in training.
         cell: which LSTM equations.
         kernel: which implementation.
+        checkpoint_steps: of the LSTM, for long sequences; see :class:`~gatewise.nn.lstm.LSTM`.
 
     Returns:
         A model of two branches and a head.
@@ -186,6 +198,7 @@ def lstm_fcn(
         dropout=dropout,
         cell=cell,
         kernel=kernel,
+        checkpoint_steps=checkpoint_steps,
     )
     blocks = _convolutions("conv", input_size, conv_channels, conv_kernel_sizes, (1,) * len(conv_channels))
     head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size + conv_channels[-1], num_classes))
@@ -220,4 +233,12 @@ RECIPES: dict[str, Callable[..., nn.Module]] = {
     "awd-lstm": awd_lstm,
     "seq2seq": seq2seq,
     "pointer": pointer,
+    "audio-lstm": audio_lstm,
+    "speech-lstm": speech_lstm,
+    "ctc-lstm": ctc_lstm,
+    "stroke-lstm": stroke_lstm,
+    "skeleton-lstm": skeleton_lstm,
+    "line-lstm": line_lstm,
+    "video-lstm": video_lstm,
+    "forecaster": forecaster,
 }

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gatewise.errors import ShapeError
 from gatewise.models.encoder import Encoder
+from gatewise.nn.attention import AttentionPool
 from gatewise.nn.augmentation import Augment, Augmentation
 from gatewise.nn.convolution import ConvolutionBlock
 from gatewise.sequences import mask_of_lengths
@@ -29,7 +30,7 @@ class SequenceModel(nn.Module):
         encoder: gives a vector a step and the last state.
         pool: reduces the steps to one vector, or keeps them (:mod:`gatewise.nn.attention`).
         head: from the pooled vector to the scores.
-        stem: convolutions before the encoder; with a stride they shorten the sequence.
+        stem: blocks before the encoder, from (x, lengths) to the same; with a stride they shorten the sequence.
         augment: changes to the inputs in training.
 
     Shape:
@@ -52,7 +53,7 @@ class SequenceModel(nn.Module):
         pool: nn.Module,
         head: nn.Module,
         *,
-        stem: Sequence[ConvolutionBlock] = (),
+        stem: Sequence[nn.Module] = (),
         augment: Augment = Augment(),  # noqa: B008  frozen
     ) -> None:
         super().__init__()
@@ -67,14 +68,24 @@ class SequenceModel(nn.Module):
 
     def run(self, x: Tensor, lengths: Tensor | None = None, state: Any = None) -> Outputs:
         """Scores with everything else that a task may need; ``state`` continues an earlier call."""
+        steps = x.shape[1]
         x, lengths = at_the_door(x, lengths)
+        before = every_length(x, lengths)
         x = self.augmentation(x)
         for block in self.stem:
             x, lengths = block(x, lengths)
         encoded = self.encoder(x, lengths, state)
         mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
-        scores = self.head(self.pool(encoded.steps, mask, encoded.last))
-        return Outputs(scores, every_length(x, lengths), encoded.state, encoded.steps)
+        after = every_length(x, lengths)
+        attention = None
+        if isinstance(self.pool, AttentionPool):
+            shares = self.pool.weights(encoded.steps, mask)
+            pooled = (shares[:, None] @ encoded.steps).squeeze(1)
+            if not any(getattr(block, "uneven", False) for block in self.stem):
+                attention = spread_shares(shares, after, before, steps)
+        else:
+            pooled = self.pool(encoded.steps, mask, encoded.last)
+        return Outputs(self.head(pooled), after, encoded.state, encoded.steps, attention)
 
 
 class ConvolutionBeside(nn.Module):
@@ -161,6 +172,36 @@ def at_the_door(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | Non
             return x, None
     mask = mask_of_lengths(lengths, x.shape[1])
     return x.masked_fill(~mask.view(*mask.shape, *[1] * (x.ndim - 2)), 0.0), lengths
+
+
+def spread_shares(shares: Tensor, after: Tensor, before: Tensor, steps: int) -> Tensor:
+    """The shares of what a stem left of a sequence, given to the steps that it was made of.
+
+    A row of ``L`` steps of which ``L'`` are left: the share of step ``t'`` belongs evenly to the time from ``t' L/L'``
+    to ``(t'+1) L/L'``. Sums stay.
+
+    Args:
+        shares: ``[B, T']``, zero in the padding.
+        after: ``[B]``, steps of each row that are left.
+        before: ``[B]``, steps that each had.
+        steps: ``T`` of the answer.
+
+    Returns:
+        ``[B, T]``, zero in the padding.
+
+    Example:
+        >>> spread_shares(torch.tensor([[0.75, 0.25, 0.0]]), torch.tensor([2]), torch.tensor([4]), 5).tolist()
+        [[0.375, 0.375, 0.125, 0.125, 0.0]]
+    """
+    if shares.shape[1] == steps and not torch.compiler.is_compiling() and torch.equal(after, before):
+        return shares
+    total = torch.cat([shares.new_zeros(len(shares), 1), shares], 1).cumsum(1)  # [B, T' + 1]: until each border
+    ratio = (after / before.clamp(min=1))[:, None]
+    border = torch.arange(steps + 1, device=shares.device) * ratio
+    border = torch.minimum(border, after[:, None].to(border.dtype))
+    lower = border.floor().long().clamp(max=shares.shape[1] - 1)
+    until = torch.lerp(total.gather(1, lower), total.gather(1, lower + 1), (border - lower).to(total.dtype))
+    return until.diff(dim=1)
 
 
 def every_length(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -57,7 +57,8 @@ class Augmentation(nn.Module):
         if self.augment.noise > 0:
             x = x + self.augment.noise * torch.randn_like(x)
         if self.augment.scale > 0:
-            x = x * (1 + self.augment.scale * torch.randn(x.shape[0], 1, 1, dtype=x.dtype, device=x.device))
+            factor = torch.randn(x.shape[0], *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
+            x = x * (1 + self.augment.scale * factor)
         return self.dropout(x)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:

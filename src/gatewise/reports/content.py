@@ -1,7 +1,7 @@
 """What a report is made of: plain data, gathered by whoever trained or evaluated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gatewise.training.config import Config
@@ -17,12 +17,14 @@ class Measured:
         data: as read, of the kind that the task reads: targets, ids and rows, for the pictures.
         results: predictions and references, in the order of the data.
         metrics: name to value.
+        memo: what a page has worked out of all this, so that it is not done twice.
     """
 
     name: str
     data: Any
     results: Results
     metrics: Mapping[str, float]
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,11 @@ def answers(parts: Sequence[tuple[str, Html]]) -> Html:
     return Html(f'<dl class="answers">{rows}</dl>')
 
 
+def details(title: str, *parts: Html) -> Html:
+    """Parts that are shown when their title is chosen."""
+    return Html(f"<details><summary>{text(title)}</summary>\n{join(*parts)}\n</details>")
+
+
 def scale(steps: Sequence[tuple[float, str]], *, kind: str) -> Html:
     """What shades of a text mean: strength, 0 to 1, and its name."""
     items = "".join(f'<li><span style="--s:{strength:.2f}">{text(name)}</span></li>' for strength, name in steps)

@@ -10,7 +10,9 @@ import tomli_w
 
 from gatewise.reports import (
     classification,
+    forecasting,
     language_model,
+    media,
     page,
     pairs,
     plots,
@@ -24,7 +26,9 @@ from gatewise.reports.words import counted, duration, number
 from gatewise.tasks import TASKS
 from gatewise.training.config import to_plain
 
-METRICS = {"f1": "F1", "bleu": "BLEU", "rouge1": "ROUGE-1", "r2": "R²"}  # those whose names are no words
+# Those whose names are no words.
+METRICS = {"scaled_mse": "scaled MSE", "scaled_mae": "scaled MAE", "wql": "quantile loss", "mase": "MASE"}
+METRICS |= {"f1": "F1", "bleu": "BLEU", "rouge1": "ROUGE-1", "r2": "R²", "wer": "WER", "cer": "CER"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ REPORTS = {
     "language-model": Chapters(language_model.headline, language_model.data, language_model.results),
     "translation": Chapters(pairs.headline, pairs.data, pairs.results),
     "summarisation": Chapters(pairs.headline, pairs.data, pairs.results),
+    "audio-classification": Chapters(media.headline, media.data, media.results),
+    "speech-to-text": Chapters(media.headline, media.data, media.results),
+    "handwriting": Chapters(media.headline, media.data, media.results),
+    "video": Chapters(media.headline, media.data, media.results),
+    "forecasting": Chapters(forecasting.headline, forecasting.data, forecasting.results),
 }
 
 

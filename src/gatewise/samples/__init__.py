@@ -6,8 +6,10 @@ from gatewise.errors import OptionError, did_you_mean
 
 SAMPLES = {
     "japanese-vowels": "japanese_vowels",
+    "omniglot": "omniglot",
     "shakespeare": "shakespeare",
     "speakers": "speakers",
+    "spoken-digits": "spoken_digits",
     "wnut17": "wnut17",
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from gatewise.data.text import Data
 from gatewise.tasks.classification import classification
+from gatewise.tasks.forecasting import forecasting
 from gatewise.tasks.language_model import language_model
 from gatewise.tasks.media import audio_classification, handwriting, speech_to_text, video
 from gatewise.tasks.regression import regression
@@ -26,6 +27,7 @@ TASKS: dict[str, Callable[[LossConfig, Any], Task]] = {
     "speech-to-text": speech_to_text,
     "handwriting": handwriting,
     "video": video,
+    "forecasting": forecasting,
 }
 
 __all__ = ["SIDES", "TASKS", "Data", "DataSide", "LossConfig", "Task"]

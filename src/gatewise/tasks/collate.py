@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gatewise.sequences import BOS, PAD
-from gatewise.types import Batch, Example, Pair, Words
+from gatewise.types import Batch, Example, Pair, Window, Words
 
 
 def pad_inputs(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
@@ -90,3 +90,17 @@ def sources_with_answers(examples: Sequence[Example]) -> Batch:
     shifted = torch.cat([begin, targets[:, :-1]], 1)
     references = [example.reference for example in examples]
     return Batch(Pair(source, shifted), lengths, targets, target_lengths, references=references)
+
+
+def windows(examples: Sequence[Example]) -> Batch:
+    """Windows of series; shorter pasts are padded *before* their first step, so that all end at the same place."""
+    pasts = [torch.from_numpy(example.input.past) for example in examples]
+    lengths = torch.tensor([len(past) for past in pasts])
+    longest = int(lengths.max())
+    past = torch.stack([torch.nn.functional.pad(past, (0, 0, longest - len(past), 0)) for past in pasts])
+    others = zip(*(example.input[1:] for example in examples), strict=True)
+    inputs = Window(past, *(None if part[0] is None else torch.from_numpy(np.stack(part)) for part in others))
+    if examples[0].target is None:
+        return Batch(inputs, lengths)
+    targets = torch.from_numpy(np.stack([example.target for example in examples]))
+    return Batch(inputs, lengths, targets, references=[example.reference for example in examples])

@@ -7,8 +7,9 @@ from torch import nn
 from gatewise.data.media_adapter import MediaAdapter
 from gatewise.data.targets import Labels
 from gatewise.errors import ConfigError
-from gatewise.models.config import ModelConfig, build
+from gatewise.models.config import ModelConfig, build, search_of
 from gatewise.models.sequence_model import BatchModel
+from gatewise.models.transcriber import Transcriber
 from gatewise.tasks.classification import of_labels
 from gatewise.tasks.collate import with_labels
 from gatewise.tasks.task import LossConfig, Task
@@ -68,15 +69,19 @@ def video(config: LossConfig, adapter: MediaAdapter) -> Task:
     return _classes("video", config, adapter)
 
 
-def sizes_of(adapter: MediaAdapter) -> dict[str, Any]:
-    """What the data decide of a model, by the names of its recipe's first parameters."""
+def sizes_of(adapter: MediaAdapter, recipe: str = "auto") -> dict[str, Any]:
+    """What the data decide of a model, by the names of its recipe's first parameters.
+
+    Strokes and skeletons are features as any others, unless the recipe is for nothing else.
+    """
     answers = len(adapter.targets.classes) if isinstance(adapter.targets, Labels) else len(adapter.targets)
     scores = {"num_classes" if isinstance(adapter.targets, Labels) else "num_symbols": answers}
     if adapter.kind == "audio":
         return {"sample_rate": int(adapter.rate or 0), **scores}
     if adapter.kind == "frames":
         return {"frame_shape": adapter.shape, **scores}
-    return {"input_size": adapter.shape[0], **scores}
+    own = {("strokes", "stroke-lstm"): "point_size", ("skeletons", "skeleton-lstm"): "joints_size"}
+    return {own.get((adapter.kind, recipe), "input_size"): adapter.shape[0], **scores}
 
 
 def _classes(name: str, config: LossConfig, adapter: MediaAdapter) -> Task:
@@ -86,13 +91,13 @@ def _classes(name: str, config: LossConfig, adapter: MediaAdapter) -> Task:
     def build_model(model: ModelConfig) -> nn.Module:
         if model.pool == "none":
             raise ConfigError(f'{name}: expected a pool, got "none". Choose last, mean, max or attention.')
-        return BatchModel(build(model, sizes_of(adapter)))
+        return BatchModel(build(model, sizes_of(adapter, model.recipe)))
 
     return of_labels(name, config, adapter.labels, with_labels, build_model)
 
 
 def _transcripts(name: str, config: LossConfig, adapter: MediaAdapter) -> Task:
     def build_model(model: ModelConfig) -> nn.Module:
-        return BatchModel(build(model, sizes_of(adapter)))
+        return Transcriber(build(model, sizes_of(adapter)), search_of(model))
 
     return of_transcripts(name, config, adapter, build_model)

@@ -9,7 +9,7 @@ from typing import Any
 from gatewise.data.adapter import Adapter
 from gatewise.data.arrays import from_python
 from gatewise.data.audio import read_audio
-from gatewise.data.config import DataConfig, TextConfig, media_options, read_options, text_options
+from gatewise.data.config import DataConfig, TextConfig, media_options, read_options, series_options, text_options
 from gatewise.data.conll import read_tagged
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.describe_text import seems_text
@@ -19,6 +19,10 @@ from gatewise.data.media import MediaData
 from gatewise.data.media_adapter import MediaAdapter
 from gatewise.data.pairs import read_pairs
 from gatewise.data.sequence_adapter import SequenceAdapter
+from gatewise.data.series import SeriesData
+from gatewise.data.series_adapter import SeriesAdapter
+from gatewise.data.series_files import has_no_columns, read_series
+from gatewise.data.series_split import cut_in_time
 from gatewise.data.targets import Labels, Values
 from gatewise.data.text import Data, TextData, TextOptions
 from gatewise.data.text_adapters import CorpusAdapter, PairAdapter, TaggingAdapter, TextAdapter
@@ -46,6 +50,8 @@ class DataSide:
         unsupervised: what is to be predicted is in the data themselves; nobody gives targets.
         model: what the data decide of a model that the settings leave open.
         usage: the command that asks a trained run, ``{run}`` for its directory.
+        cut: ``cut(data, config) -> (training part, validation part)``, of data that are cut in themselves rather than
+            shared out: the end of each series is what is to be forecast. None where there is no such thing.
     """
 
     read: Callable[[Any, Any, DataConfig, Any, bool], Any]
@@ -55,6 +61,7 @@ class DataSide:
     unsupervised: bool = False
     model: Callable[[ModelConfig, Any], ModelConfig] = lambda config, adapter: config
     usage: str = "predict {run} --data FILE"
+    cut: Callable[[Any, DataConfig], tuple[Any, Any]] | None = None
 
 
 def _read_sequences(
@@ -271,7 +278,7 @@ NOT_OF_MEDIA = {
 
 
 def _fit_media(data: MediaData, config: DataConfig) -> MediaAdapter:
-    return MediaAdapter.fit(data, lowercase=config.media.lowercase)
+    return MediaAdapter.fit(data, lowercase=config.media.lowercase, ngram_order=config.media.ngram_order)
 
 
 def _classes_of_media(data: MediaData) -> tuple[str, ...]:
@@ -284,13 +291,54 @@ def _recipe_of_media(config: ModelConfig, adapter: MediaAdapter) -> ModelConfig:
         return config
     of_kind = {"audio": "speech-lstm", "strokes": "ctc-lstm", "lines": "line-lstm"}
     if adapter.labels is not None:
-        of_kind = {"audio": "audio-lstm", "frames": "video-lstm"}
+        of_kind = {
+            "audio": "audio-lstm",
+            "frames": "video-lstm",
+            "strokes": "stroke-lstm",
+            "skeletons": "skeleton-lstm",
+        }
     return replace(config, recipe=of_kind.get(adapter.kind, "lstm"))  # type: ignore[arg-type]
+
+
+def _read_series(
+    data: Any, targets: Any, config: DataConfig, adapter: SeriesAdapter | None, require_target: bool
+) -> SeriesData:
+    for name, advice in NOT_OF_SERIES.items():
+        if (value := getattr(config, name)) != getattr(DataConfig(), name):
+            raise ConfigError(f"data.{name}: expected none with forecasting, got {value}. {advice}")
+    if config.text != TextConfig():
+        raise ConfigError("forecasting: expected no settings of data.text. Leave them out.")
+    if targets is not None:
+        raise DataError("forecasting: expected no targets, got some. What comes next in a series is its target.")
+    options = series_options(config)
+    if adapter is not None:
+        # Named columns: those that the model was trained on, whatever else stands in the new table.
+        named = adapter.names != ("value",) and adapter.names != default_channels(len(adapter.names))
+        options = replace(options, step=adapter.step, season=adapter.season)
+        options = replace(options, target=adapter.names) if named and not has_no_columns(data) else options
+    return read_series(data, options)
+
+
+# What series do not have, or have by another name.
+NOT_OF_SERIES = {
+    "features": "Name what helps to forecast with data.series.past, .future and .static.",
+    "scale": "data.series.scale scales series.",
+    "missing": "A missing value is told to the model as such.",
+    "length": "data.series.context_length says how far a forecast looks back.",
+}
 
 
 _PAIRS = DataSide(_read_pairs, _fit_pairs, usage="translate {run} < FILE")
 
 SIDES = {
+    "forecasting": DataSide(
+        _read_series,
+        lambda data, config: SeriesAdapter.fit(data, config.series),
+        split="random",
+        unsupervised=True,
+        usage="forecast {run} --data FILE",
+        cut=cut_in_time,
+    ),
     "classification": DataSide(
         partial(_read_sequences, "classification"), SequenceAdapter.fit_labels, split="stratified", classes=_labels
     ),
@@ -318,7 +366,10 @@ SIDES = {
         usage="transcribe {run} FILE",
     ),
     "handwriting": DataSide(
-        partial(_read_media, "handwriting", read_handwriting, False), _fit_media, model=_recipe_of_media
+        partial(_read_media, "handwriting", read_handwriting, False),
+        _fit_media,
+        classes=_classes_of_media,
+        model=_recipe_of_media,
     ),
     "video": DataSide(
         partial(_read_media, "video", read_video, False),

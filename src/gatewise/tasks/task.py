@@ -25,6 +25,8 @@ class Task:
         references: what the answers should have been, in their form.
         metrics: name to function of all results.
         monitor: the metric that decides which epoch was best.
+        notes: what a user should know of training examples with a model that is to learn from them, a sentence each;
+            ``notes(model, examples, where)``, where ``where(i)`` names example ``i``.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Task:
     references: Callable[[Batch], list[Any]]
     metrics: Mapping[str, Callable[[Results], float]]
     monitor: Monitor
+    notes: Callable[[nn.Module, Sequence[Example], Callable[[int], str]], list[str]] = lambda model, examples, where: []
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,16 @@ class LossConfig:
     are found, and more of them are wrong."""
     error: Literal["squared", "absolute", "huber"] = "squared"
     """What a wrong value costs (regression)."""
+    distribution: Literal["squared", "absolute", "huber", "quantile", "normal", "student-t", "negative-binomial"] = (
+        "squared"
+    )
+    """What a forecast says of each value: a number alone (squared, absolute, huber: what an error costs), quantiles, a
+    normal distribution, Student's t (for outliers), or negative binomial (for counts)."""
+    unit: Literal["window", "channel"] = "window"
+    """Errors of a forecast count in units of its window's deviation, or of its channel's in the training data
+    (squared, absolute and quantile: what benchmarks measure, where all series are of one size)."""
+    levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    """Which quantiles a forecast tells, ascending; not of numbers alone (forecasting)."""
 
 
 def check_loss(config: LossConfig, task: str, *used: str) -> None:

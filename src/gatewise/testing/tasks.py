@@ -22,7 +22,7 @@ from gatewise.training.config import TrainConfig
 from gatewise.training.evaluate import follows, measure, run_model
 from gatewise.training.fit import fit
 from gatewise.training.progress import Silent
-from gatewise.types import Batch, Example, Pair, Prediction, Words
+from gatewise.types import Batch, Example, Pair, Prediction, Window, Words
 
 # Numbers that padding may hold; token numbers that any vocabulary has.
 FILLS = {True: (0.0, 1e9, float("nan")), False: (0, 1, 3)}
@@ -122,7 +122,7 @@ def check_metrics(task: Task, model: nn.Module, examples: Sequence[Example]) -> 
     assert task.monitor.mode in ("min", "max")
     assert all(isinstance(value, int | float) for value in metrics.values())
     perfect = [
-        prediction._replace(value=reference)
+        prediction._replace(value=reference, quantiles=None)
         for prediction, reference in zip(results.predictions, results.references, strict=True)
     ]
     best = task.metrics[task.monitor.metric](replace(results, predictions=perfect))
@@ -163,6 +163,8 @@ def repadded(batch: Batch, fill: float) -> Batch:
     if isinstance(inputs, Pair):
         shifted = None if inputs.shifted is None else _filled(inputs.shifted, batch.target_lengths, fill)
         inputs = Pair(_filled(inputs.source, batch.lengths, fill), shifted)
+    elif isinstance(inputs, Window):
+        inputs = _repadded_window(inputs, batch.lengths, fill)
     elif isinstance(inputs, Words):
         inputs = Words(*(_filled(part, batch.lengths, fill) for part in inputs))
     else:
@@ -180,7 +182,18 @@ def _filled(values: Tensor, lengths: Tensor | None, fill: float) -> Tensor:
     return longer.masked_fill(padding.view(*padding.shape, *[1] * (values.ndim - 2)), fill)
 
 
+def _repadded_window(window: Window, lengths: Tensor, fill: float) -> Window:
+    """Five more steps before the past, and ``fill`` in all that is padding there and in every unobserved value."""
+    past = torch.cat([window.past.new_zeros(len(window.past), 5, window.past.shape[2]), window.past], 1)
+    padding = torch.arange(past.shape[1]) < past.shape[1] - lengths[:, None]
+    channels = window.loc.shape[1]
+    past[..., :channels] = past[..., :channels].masked_fill(past[..., channels : 2 * channels] == 0, fill)
+    return window._replace(past=past.masked_fill(padding[..., None], fill))
+
+
 def _first_step(inputs: Any) -> Any:
+    if isinstance(inputs, Window):  # one step of the past; what is ahead is no part of the sequence
+        return inputs._replace(past=inputs.past[-1:])
     return type(inputs)(*(part[:1] for part in inputs)) if isinstance(inputs, tuple) else inputs[:1]
 
 

@@ -140,9 +140,21 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
         "train.average": "ema",
     },
     "audio-classification": {"model.recipe": "auto", "loss.label_smoothing": 0.1},
-    "speech-to-text": {"model.recipe": "auto"},
+    # Until a model of CTC says more than the blank it takes hundreds of steps: more of them than others need.
+    "speech-to-text": {
+        "model.recipe": "auto",
+        "model.batch_norm": True,
+        "train.batch_size": 16,
+        "train.epochs": 60,
+        "train.lr": 3e-3,
+    },
     "handwriting": {"model.recipe": "auto"},
     "video": {"model.recipe": "auto", "loss.label_smoothing": 0.1},
+    "forecasting": {
+        "model.recipe": "forecaster",
+        "train.lr": 1e-3,
+        "train.average": "ema",
+    },
 }
 RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
     # The founding architecture is trained as its document says: Adam at a constant rate, nothing added.
@@ -273,7 +285,10 @@ def _listed(plain: Mapping[str, Any]) -> Plain:
     data = plain.get("data")
     if not isinstance(data, Mapping):
         return dict(plain)
-    names = {name: [data[name]] for name in ("features", "target") if isinstance(data.get(name), str)}
+    names: Plain = {name: [data[name]] for name in ("features", "target") if isinstance(data.get(name), str)}
+    if isinstance(series := data.get("series"), Mapping):
+        columns = {name: [series[name]] for name in ("past", "future", "static") if isinstance(series.get(name), str)}
+        names["series"] = {**series, **columns}
     return {**plain, "data": {**data, **names}}
 
 

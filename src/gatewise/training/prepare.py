@@ -52,7 +52,9 @@ def prepare(data: Data, valid: Data | None, config: Config) -> Prepared:
     if side.classes is not None:
         # All classes of the file are known, even one that a split by group or time leaves out of training.
         data = replace(data, classes=side.classes(data))
-    if valid is None:
+    if valid is None and side.cut is not None and _in_time(data, config):
+        data, valid = side.cut(data, config.data)
+    elif valid is None:
         chosen, held_out = split_indices(data, config)
         notes = split_notes(data, chosen, held_out) if len(held_out) and side.split == "stratified" else []
         data, valid = data.subset(chosen), data.subset(held_out)
@@ -63,6 +65,12 @@ def prepare(data: Data, valid: Data | None, config: Config) -> Prepared:
     train_examples = adapter.encode(data)
     valid_examples = adapter.encode(valid) if len(valid) else []
     return Prepared(train_examples, valid_examples, data, valid, adapter, notes)
+
+
+def _in_time(data: Data, config: Config) -> bool:
+    """Whether validation data are the end of each series, rather than some of them."""
+    held_out = config.data.valid_fraction > 0 or config.data.folds is not None
+    return held_out and (config.data.split == "time" or (config.data.split == "auto" and data.groups is None))
 
 
 def split_indices(data: Data, config: Config) -> tuple[np.ndarray, np.ndarray]:
