@@ -142,6 +142,6 @@ EXPERIMENTS = {
         published="0 (Kaldi)",
         metric="wer",
         validation=False,
-        settings={"data.valid_fraction": 0.0, "model.batch_norm": True, "train.batch_size": 4, "train.epochs": 40},
+        settings={"data.valid_fraction": 0.0, "train.batch_size": 4, "train.epochs": 40, "train.lr": 2e-3},
     ),
 }

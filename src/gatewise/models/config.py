@@ -21,7 +21,6 @@ class ModelConfig:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  read by pydantic where settings are checked
 
     recipe: Literal[
-        "auto",
         "lstm",
         "bilstm",
         "lstm-fcn",
@@ -39,6 +38,7 @@ class ModelConfig:
         "line-lstm",
         "video-lstm",
         "forecaster",
+        "auto",
     ] = "lstm"
     """Which model. Numbers: lstm (small and fast), bilstm (three layers, batch norm), lstm-fcn (convolutions beside
     it). Texts: text-lstm, tagger, lstm-lm and awd-lstm (language models), seq2seq and pointer (with

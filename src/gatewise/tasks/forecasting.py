@@ -100,9 +100,8 @@ def _predictions(likelihood: Likelihood, model: nn.Module, batch: Batch, outputs
     window: Window = batch.inputs
     loc, scale = (part.double()[:, None] for part in (window.loc, window.scale))  # [B, 1, K]
     parameters = outputs.scores.to(torch.promote_types(outputs.scores.dtype, torch.float32))
-    units = loc.to(parameters.dtype), scale.to(parameters.dtype)
-    values = likelihood.point(parameters, *units)
-    told = _quantiles(likelihood, model, batch, parameters, *units)
+    values = likelihood.point(parameters, loc, scale)
+    told = _quantiles(likelihood, model, batch, parameters, loc, scale)
     answers = (values.double() * scale + loc).cpu().numpy()
     bands = [(level, (band.double() * scale + loc).cpu().numpy()) for level, band in told]
     naive = [None] * len(answers) if window.naive_error is None else window.naive_error.cpu().numpy()
