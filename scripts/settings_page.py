@@ -15,7 +15,7 @@ from typing import Any
 import tomli_w
 
 from gatewise.cell import Cell
-from gatewise.data.config import TextConfig
+from gatewise.data.config import MediaConfig, SeriesConfig, TextConfig
 from gatewise.models.config import ModelConfig
 from gatewise.models.recipes import RECIPES
 from gatewise.nn.augmentation import Augment
@@ -26,6 +26,8 @@ SECTIONS = {
     "": Config,
     "data": DataConfig,
     "data.text": TextConfig,
+    "data.media": MediaConfig,
+    "data.series": SeriesConfig,
     "model": ModelConfig,
     "model.augment": Augment,
     "model.cell": Cell,

@@ -2,8 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,18 +59,62 @@ def prepare_prompts() -> None:
     with (DATA / "speech_asterisk_en" / "manifest.tsv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     rows = [(f"wav/{name}", plain(text)) for name, _, text in lines if name.endswith(".wav")]
-    write_parts(PROMPTS, rows, test=range(0, len(rows), 10), valid=range(5, len(rows), 10))
+    held_out = {"test": range(0, len(rows), 10), "valid": range(5, len(rows), 10)}
+    taken = {index for indices in held_out.values() for index in indices}
+    write_manifest(PROMPTS / "train.csv", HEADER, [row for index, row in enumerate(rows) if index not in taken])
+    for part, indices in held_out.items():
+        write_manifest(PROMPTS / f"{part}.csv", HEADER, [rows[index] for index in indices])
 
 
 def prepare_yesno() -> None:
-    """Kaldi's split: of the 60 names in order the first 31 to learn from, the others for test."""
+    """Kaldi's split: of the 60 names in order the first 31 to learn from, the others for test.
+
+    Every recording to learn from begins with "no", every one of the test with "yes". So that the beginning says
+    nothing, the ends of the former are learnt from too: each from its second word on, from its third, and so on, cut in
+    the pauses. A recording in which the pauses are not as many as its words want is only taken whole.
+    """
+    import soundfile
+
     folder = unpack(DATA / "speech_yesno" / "waves_yesno.tar.xz", YESNO / "wav")
-    rows = [
-        (f"wav/{file.name}", " ".join("yes" if word == "1" else "no" for word in file.stem.split("_")))
-        for file in sorted(folder.glob("*.wav"))
-    ]
-    assert len(rows) == 60
-    write_parts(YESNO, rows, test=range(31, 60))
+    (YESNO / "cut").mkdir(exist_ok=True)
+    files = sorted(folder.glob("*.wav"))
+    assert len(files) == 60
+    rows = []
+    for file in files:
+        words = ["yes" if word == "1" else "no" for word in file.stem.split("_")]
+        rows.append((f"wav/{file.name}", " ".join(words)))
+    cut = []
+    for file, (_, text) in zip(files[:31], rows, strict=False):
+        samples, rate = soundfile.read(file, dtype="float32")
+        assert rate == RATE
+        words = text.split()
+        for number, start in enumerate(pauses(samples, len(words)), start=1):
+            name = f"cut/{file.stem}-{number}.wav"
+            soundfile.write(YESNO / name, samples[start:], RATE, subtype="PCM_16")
+            cut.append((name, " ".join(words[number:])))
+    learnt = [(name, text, name[4:19]) for name, text in (*rows[:31], *cut)]
+    write_manifest(YESNO / "train.csv", (*HEADER, "recording"), learnt)
+    write_manifest(YESNO / "test.csv", HEADER, rows[31:])
+
+
+def pauses(samples: np.ndarray, words: int) -> list[int]:
+    """The middle of the pause after each of so many words but the last.
+
+    None where no threshold gives that number of words, about equally long.
+    """
+    frame = RATE // 100
+    power = np.square(samples[: len(samples) // frame * frame]).reshape(-1, frame).mean(1)
+    level = np.log(np.convolve(power, np.ones(7) / 7, "same") + 1e-9)
+    quiet, loud = np.percentile(level, [5, 95])
+    for share in np.arange(0.25, 0.7, 0.05):
+        heard = level > quiet + share * (loud - quiet)
+        edges = np.flatnonzero(np.diff(heard.astype(int), prepend=0, append=0))
+        begins, ends = edges[::2], edges[1::2]
+        if len(begins) == words:
+            middles = frame * (ends[:-1] + begins[1:]) // 2
+            apart = np.diff(middles)
+            return [int(middle) for middle in middles] if apart.max() < 1.6 * apart.min() else []
+    return []
 
 
 def plain(text: str) -> str:
@@ -81,14 +124,6 @@ def plain(text: str) -> str:
     "press 1 please it's ok"
     """
     return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.lower()).split())
-
-
-def write_parts(folder: Path, rows: list[tuple[str, str]], **held_out: Iterable[int]) -> None:
-    """Manifests of the parts; ``train`` has what is in no other."""
-    taken = {index for indices in held_out.values() for index in indices}
-    write_manifest(folder / "train.csv", HEADER, [row for index, row in enumerate(rows) if index not in taken])
-    for part, indices in held_out.items():
-        write_manifest(folder / f"{part}.csv", HEADER, [rows[index] for index in indices])
 
 
 def transcripts(folder: str, prepare: Callable[[], None], **more: Any) -> Experiment:
@@ -142,6 +177,14 @@ EXPERIMENTS = {
         published="0 (Kaldi)",
         metric="wer",
         validation=False,
-        settings={"data.valid_fraction": 0.0, "train.batch_size": 4, "train.epochs": 40, "train.lr": 2e-3},
+        settings={
+            "data.valid_fraction": 0.0,
+            "model.hidden_sizes": [64, 64],
+            "model.stem_channels": [64, 64],
+            "model.stem_kernel_sizes": [5, 5],
+            "model.stem_strides": [2, 2],
+            "train.batch_size": 8,
+            "train.epochs": 30,
+        },
     ),
 }

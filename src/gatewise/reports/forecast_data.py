@@ -30,7 +30,12 @@ _SCALES = {
 def data(report: Report) -> list[Html]:
     """Sizes, what a forecast sees, channels with their gaps, whole series, and the season."""
     adapter: SeriesAdapter = report.adapter
-    notes = [f"{name}: {note}." for name, split in report.splits.items() for note in adapter.notes(split)]
+    told: dict[str, list[str]] = {}
+    for name, split in report.splits.items():
+        for note in adapter.notes(split):
+            told.setdefault(note, []).append(name)
+    # What several sets say is of the file that they are parts of.
+    notes = [f"{note}." if len(names) > 1 else f"{names[0]}: {note}." for note, names in told.items()]
     return [
         page.paragraph(_seen(report)),
         _sizes(report),
@@ -58,7 +63,7 @@ def _seen(report: Report) -> str:
     ]
     sentences += [f"Columns {kind}: {listed(list(names))}." for kind, names in known if names]
     if adapter.calendar:
-        sentences.append(f"Of the calendar it is told the place in the {', '.join(adapter.calendar)}.")
+        sentences.append(f"Of the calendar it is told the place in the {' and the '.join(adapter.calendar)}.")
     return " ".join(sentences)
 
 

@@ -223,7 +223,7 @@ def season(lines: Mapping[str, np.ndarray], *, phases: Sequence[str], what: str,
         traces.append({**line, "x": list(phases)} if phases else line)
     layout = {
         "xaxis": {"title": {"text": what}, **({"type": "category"} if phases else {"tickformat": "d"})},
-        "yaxis": {"title": {"text": title}, "zeroline": True},
+        "yaxis": {"title": {"text": title}, "zeroline": True, "zerolinecolor": NEUTRAL},
         "showlegend": len(traces) > 1,
     }
     return figure(traces, 260, layout)

@@ -106,6 +106,7 @@ def results(report: Report, measured: Measured) -> list[Html]:
     return [
         page.paragraph(about(measured, many=many)),
         page.paragraph(verdict(answers, _within(_words(answers.monitor).name))),
+        page.paragraph(otherwise) if (otherwise := _otherwise(answers)) else Html(""),
         page.paragraph(f"Not a finite number: {counted(lost, 'forecast value')}.") if lost else Html(""),
         _beside(report, measured, answers),
         _by_step(answers),
@@ -154,6 +155,17 @@ def _baselines_in_words(report: Report, answers: Answers) -> str:
         "MSE and MAE are in units of the data" + (", over all channels alike." if len(answers.names) > 1 else ".")
     )
     return " ".join(words)
+
+
+def _otherwise(answers: Answers) -> str:
+    """By which other metrics some baseline is better."""
+    better = []
+    for metric, own in answers.metrics[MODEL].items():
+        values = {name: answers.metrics[name][metric] for name in answers.forecasts if name != MODEL}
+        known = {name: value for name, value in values.items() if not value > own and np.isfinite(value)}
+        if known and metric != answers.monitor:
+            better.append(f"{_words(metric).name} ({named(min(known, key=known.__getitem__))})")
+    return f"By other measures a baseline is better: {', '.join(better)}." if better else ""
 
 
 def _by_set(report: Report, metrics: Sequence[str]) -> Html:
@@ -299,7 +311,7 @@ def _sureness(answers: Answers) -> Html:
     if answers.bands and answers.horizon > 1:
         parts.append(_bands_by_step(answers))
     overlap = "Windows overlap and share their surprises, so that with few of them these shares say little."
-    told = f"At most {percent(off)} off. {overlap}"
+    told = f"At any level the share is at most {100 * off:.1f} points off. {overlap}"
     return page.subsection("How sure it is", page.paragraph(told), page.columns(*parts), _bands(answers))
 
 
