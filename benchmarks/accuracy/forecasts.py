@@ -19,8 +19,12 @@ ETTH_SETTINGS = {
     "data.series.calendar": False,
     "data.series.context_length": 336,
     "loss.unit": "channel",
+    "model.patch_size": 24,
+    "model.embedding_size": 128,
+    "model.hidden_sizes": [128],
+    "model.dropout": 0.5,
     "train.batch_size": 128,
-    "train.lr": 2e-3,
+    "train.lr": 4e-3,
     "train.epochs": 3,
 }
 EXCHANGE = "exchange_rate/exchange_rate.txt.xz"
@@ -58,6 +62,9 @@ EXPERIMENTS["exchange-3"] = Experiment(
 )
 
 
+LAST = {"model.skip": "linear-last", "model.patch_size": 8}  # where the season before tells less than the last value
+
+
 class Small(NamedTuple):
     """A file below forecast_small: how far to forecast, the season, steps, which columns, and other settings."""
 
@@ -74,18 +81,18 @@ class Small(NamedTuple):
 SMALL = [
     Small("AirPassengers.csv.xz", 144, 12, 12, 36),
     Small("Airline.csv", 144, 12, 12, 36),
-    Small("monthly-milk.csv.xz", 168, 12, 12, 36),
-    Small("ShampooSales.csv", 36, 3, 12, 12),
+    Small("monthly-milk.csv.xz", 168, 12, 12, 36, None, LAST),
+    Small("ShampooSales.csv", 36, 3, 12, 12, None, LAST),
     Small("Lynx.csv", 114, 5, 10, 20, begins=1821),
-    Small("Longley.csv", 16, 1, 1, 4, "TOTEMP", {"data.time": "YEAR"}, begins=1947),
+    Small("Longley.csv", 16, 1, 1, 4, "TOTEMP", {**LAST, "data.time": "YEAR"}, begins=1947),
     Small("monthly-sunspots.csv.xz", 2820, 12, 132, 264),
     Small("sunspots_monthly_1749-1983.txt.gz", 2820, 12, 132, 264, None, {"data.series.wrapped": True}),
     Small("taylor.csv.xz", 4032, 48, 336, 672),
-    Small("ILINet.csv.xz", 1301, 4, 52, 104, "% WEIGHTED ILI"),
+    Small("ILINet.csv.xz", 1301, 4, 52, 104, "% WEIGHTED ILI", LAST),
     Small("us_gasoline.csv.xz", 1578, 4, 52, 104),
     Small("heart_rate.csv.xz", 1800, 10, 1, 60),
     Small("seattle-weather.csv", 1461, 7, 7, 56, "temp_max"),
-    Small("stocks.csv", 123, 3, 12, 24, "price", {"data.id": "symbol"}),
+    Small("stocks.csv", 123, 3, 12, 24, "price", {**LAST, "data.id": "symbol"}),
     Small("sp500.csv.gz", 1257, 5, 5, 40, "next_day_return"),
 ]
 
@@ -99,6 +106,9 @@ def experiment_of(small: Small) -> Experiment:
         "data.series.season": small.season,
         "data.series.context_length": small.context,
         "model.skip": "linear-seasonal",
+        "model.hidden_sizes": [16],
+        "model.embedding_size": 16,
+        "model.patch_size": 12,
         "data.series.calendar": False,
         **small.more,
     }

@@ -70,8 +70,9 @@ def prepare_yesno() -> None:
     """Kaldi's split: of the 60 names in order the first 31 to learn from, the others for test.
 
     Every recording to learn from begins with "no", every one of the test with "yes". So that the beginning says
-    nothing, the ends of the former are learnt from too: each from its second word on, from its third, and so on, cut in
-    the pauses. A recording in which the pauses are not as many as its words want is only taken whole.
+    nothing, the ends of the former are learnt from too: the silence before the first word, and then each from its
+    second word on, from its third, and so on, cut in the pauses. A recording in which the pauses are not as many as its
+    words want is only taken whole.
     """
     import soundfile
 
@@ -88,9 +89,11 @@ def prepare_yesno() -> None:
         samples, rate = soundfile.read(file, dtype="float32")
         assert rate == RATE
         words = text.split()
-        for number, start in enumerate(pauses(samples, len(words)), start=1):
+        begin, *middles = pauses(samples, len(words)) or [0]
+        for number, middle in enumerate(middles, start=1):
             name = f"cut/{file.stem}-{number}.wav"
-            soundfile.write(YESNO / name, samples[start:], RATE, subtype="PCM_16")
+            piece = np.concatenate([samples[:begin], samples[middle:]])
+            soundfile.write(YESNO / name, piece, RATE, subtype="PCM_16")
             cut.append((name, " ".join(words[number:])))
     learnt = [(name, text, name[4:19]) for name, text in (*rows[:31], *cut)]
     write_manifest(YESNO / "train.csv", (*HEADER, "recording"), learnt)
@@ -98,7 +101,7 @@ def prepare_yesno() -> None:
 
 
 def pauses(samples: np.ndarray, words: int) -> list[int]:
-    """The middle of the pause after each of so many words but the last.
+    """Where the first of so many words begins, and the middle of the pause after each but the last.
 
     None where no threshold gives that number of words, about equally long.
     """
@@ -113,7 +116,7 @@ def pauses(samples: np.ndarray, words: int) -> list[int]:
         if len(begins) == words:
             middles = frame * (ends[:-1] + begins[1:]) // 2
             apart = np.diff(middles)
-            return [int(middle) for middle in middles] if apart.max() < 1.6 * apart.min() else []
+            return [int(begins[0]) * frame, *map(int, middles)] if apart.max() < 1.6 * apart.min() else []
     return []
 
 
@@ -184,7 +187,7 @@ EXPERIMENTS = {
             "model.stem_kernel_sizes": [5, 5],
             "model.stem_strides": [2, 2],
             "train.batch_size": 8,
-            "train.epochs": 30,
+            "train.epochs": 24,
         },
     ),
 }

@@ -389,6 +389,16 @@ def test_sizes_of_what_is_forecast(runs, read):
     assert all(row[8] == "0%" for row in rows)
 
 
+def test_a_note_on_the_whole_file_is_told_once(runs, read):
+    run = runs["monthly"]
+    note = "5 of 180 values are missing"
+    sets = [replace(one, data=replace(one.data, notes=(note,))) for one in run.measured]
+    train = replace(run.train_data, notes=(note, "only here"))
+    text = read(replace(run, train_data=train, measured=sets)).text
+    assert text.count(note) == 1
+    assert "training: only here." in text
+
+
 def test_sets_of_one_series_are_drawn_as_one(runs, read):
     run = runs["monthly"]
     figure = read(run).figure("load from beginning to end")

@@ -9,7 +9,9 @@ from gatewise.nn.embedding import TokenEmbedding
 from gatewise.nn.interchange import from_torch, to_torch
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.lstm_cell import LSTMCell
+from gatewise.nn.masking import Masking, Perturbation
 from gatewise.nn.norm import SequenceBatchNorm
+from gatewise.nn.spectrogram import LogMel, LogMelStream
 from gatewise.nn.stateful import StatefulStep
 
 __all__ = [
@@ -20,7 +22,11 @@ __all__ = [
     "Augment",
     "Augmentation",
     "LSTMCell",
+    "LogMel",
+    "LogMelStream",
+    "Masking",
     "MultiplicativeAttention",
+    "Perturbation",
     "SequenceBatchNorm",
     "SequenceDropout",
     "StatefulStep",
