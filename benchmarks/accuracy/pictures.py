@@ -150,7 +150,7 @@ EXPERIMENTS = {
         "handwriting",
         lines,
         "none: made of MNIST here",
-        settings={"data.valid_fraction": 0.1, "train.epochs": 6, "train.batch_size": 16},
+        settings={"data.valid_fraction": 0.1, "train.epochs": 5, "train.batch_size": 16, "train.lr": 3e-3},
         metric="cer",
     ),
     "msraction3d": made(
@@ -165,6 +165,6 @@ EXPERIMENTS = {
         "video",
         moving,
         "none: made of MNIST here",
-        settings={"train.epochs": 6, "train.batch_size": 16},
+        settings={"train.epochs": 20, "train.batch_size": 16},
     ),
 }

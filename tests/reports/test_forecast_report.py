@@ -423,6 +423,13 @@ def test_another_series_is_drawn_for_itself(runs, read):
     assert not any("test" in names and "training" in names for names in whole)
 
 
+def test_what_was_learnt_from_is_drawn_for_itself_when_it_is_measured():
+    run = monthly()
+    whole = replace(run.measured[-1].data, first_target=None)
+    stretches = forecast_data._stretches(replace(run, measured=[replace(run.measured[-1], data=whole)]))
+    assert [[one.name for one in part] for part in stretches] == [["training"], ["test"]]
+
+
 def test_channels_and_their_gaps(runs, read):
     run = runs["hourly_channels"]
     rows = read(run).table("Channel", "Mean", "Deviation", "Lowest", "Highest", "Missing", "Gaps")

@@ -253,7 +253,7 @@ def test_what_is_too_short_is_found_and_named(stride):
     model = task.build(config).eval()
     batch = task.collate(examples)
     fits = losses.ctc_fits(model(batch).lengths, batch.targets, batch.target_lengths)
-    notes = task.notes(model, examples, data.where)
+    notes = too_short(model, examples, data.where)
     unfit = (~fits).nonzero().flatten().tolist()
     assert bool(unfit) == (stride > 1)
     if unfit:
@@ -284,7 +284,7 @@ def test_data_of_which_nothing_fits_are_refused():
     adapter = SIDES["handwriting"].fit(data, DataConfig())
     task = TASKS["handwriting"](LossConfig(), adapter)
     with pytest.raises(DataError, match=r"none of 8.*5 steps are needed"):
-        task.notes(task.build(SMALL).eval(), adapter.encode(data), data.where)
+        too_short(task.build(SMALL).eval(), adapter.encode(data), data.where)
 
 
 # Options

@@ -214,7 +214,7 @@ def _try_out(task: Task, model: nn.Module, prepared: Prepared) -> list[str]:
     model.eval()
     with torch.no_grad():
         task.loss(model(batch), batch)
-    notes = task.notes(model, prepared.train, prepared.train_data.where)
+    notes = SIDES[task.name].tried(model, prepared.train, prepared.train_data.where)
     model.train()
     return notes
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -81,12 +82,15 @@ def of_labels(
     )
 
 
-def shares(outputs: Outputs, batch: Batch) -> list[list[float] | None]:
-    """What share each real step of a row has in its answer; None for a model that does not attend."""
+def shares(outputs: Outputs, batch: Batch) -> list[np.ndarray | None]:
+    """What share each real step of a row has in its answer ``[T]``; None for a model that does not attend.
+
+    Arrays: as lists of numbers the samples of a recording would take eight times the memory.
+    """
     if outputs.attention is None:
         return [None] * len(batch.lengths)
-    rows = zip(outputs.attention.tolist(), batch.lengths.tolist(), strict=True)
-    return [row[:length] for row, length in rows]
+    rows = zip(outputs.attention.float().cpu().numpy(), batch.lengths.tolist(), strict=True)
+    return [row[:length].copy() for row, length in rows]
 
 
 def _metrics(labels: Labels) -> dict[str, Callable[[Results], float]]:

@@ -1,10 +1,12 @@
 """The data side of a task: how its files are read, measured and split. The other side is :class:`Task`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from gatewise.data.adapter import Adapter
 from gatewise.data.arrays import from_python
@@ -31,6 +33,8 @@ from gatewise.data.video import read_video
 from gatewise.errors import ConfigError, DataError
 from gatewise.metrics import has_spans
 from gatewise.models.config import ModelConfig
+from gatewise.tasks.transcription import too_short
+from gatewise.types import Example
 
 Reader = Callable[..., MediaData]
 
@@ -52,6 +56,8 @@ class DataSide:
         usage: the command that asks a trained run, ``{run}`` for its directory.
         cut: ``cut(data, config) -> (training part, validation part)``, of data that are cut in themselves rather than
             shared out: the end of each series is what is to be forecast. None where there is no such thing.
+        tried: ``tried(model, examples, where)``: what a user should know of training examples that only a model can
+            tell, before it learns from them, a sentence each; ``where(i)`` names example ``i``.
     """
 
     read: Callable[[Any, Any, DataConfig, Any, bool], Any]
@@ -62,6 +68,7 @@ class DataSide:
     model: Callable[[ModelConfig, Any], ModelConfig] = lambda config, adapter: config
     usage: str = "predict {run} --data FILE"
     cut: Callable[[Any, DataConfig], tuple[Any, Any]] | None = None
+    tried: Callable[[nn.Module, Sequence[Example], Callable[[int], str]], list[str]] = lambda model, examples, where: []
 
 
 def _read_sequences(
@@ -364,12 +371,14 @@ SIDES = {
         _fit_media,
         model=_recipe_of_media,
         usage="transcribe {run} FILE",
+        tried=too_short,
     ),
     "handwriting": DataSide(
         partial(_read_media, "handwriting", read_handwriting, False),
         _fit_media,
         classes=_classes_of_media,
         model=_recipe_of_media,
+        tried=too_short,
     ),
     "video": DataSide(
         partial(_read_media, "video", read_video, False),

@@ -25,8 +25,6 @@ class Task:
         references: what the answers should have been, in their form.
         metrics: name to function of all results.
         monitor: the metric that decides which epoch was best.
-        notes: what a user should know of training examples with a model that is to learn from them, a sentence each;
-            ``notes(model, examples, where)``, where ``where(i)`` names example ``i``.
     """
 
     name: str
@@ -37,7 +35,6 @@ class Task:
     references: Callable[[Batch], list[Any]]
     metrics: Mapping[str, Callable[[Results], float]]
     monitor: Monitor
-    notes: Callable[[nn.Module, Sequence[Example], Callable[[int], str]], list[str]] = lambda model, examples, where: []
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,6 @@ def of_transcripts(
         references=references,
         metrics={"wer": rate(metrics.wer), "cer": rate(metrics.cer)},
         monitor=Monitor("cer", "min"),
-        notes=too_short,
     )
 
 
@@ -138,6 +137,8 @@ def too_short(model: nn.Module, examples: Sequence[Example], where: Callable[[in
     lengths = getattr(examples, "lengths", None)
     steps = np.array([one.steps for one in examples]) if lengths is None else np.asarray(lengths)
     needed = np.array([steps_needed(target) for target in _targets(examples)])
+    if not len(needed):
+        return []  # classes, not texts
     longest = int(steps.argmax())
     kept = _steps_of_scores(model, [examples[longest]])[0]
     doubtful = np.flatnonzero(needed > DOUBTFUL * steps * (kept / max(1, steps[longest])))
@@ -161,9 +162,10 @@ def too_short(model: nn.Module, examples: Sequence[Example], where: Callable[[in
 
 
 def _targets(examples: Sequence[Example]) -> Sequence[np.ndarray]:
-    """The targets, without making inputs where that can be had."""
+    """The texts as numbers, without making inputs where that can be had; none where targets are classes."""
     targets = getattr(examples, "targets", None)
-    return [one.target for one in examples] if targets is None else targets
+    targets = [one.target for one in examples] if targets is None else targets
+    return [target for target in targets if isinstance(target, np.ndarray)]
 
 
 def _steps_of_scores(model: nn.Module, examples: Sequence[Example]) -> list[int]:
