@@ -25,8 +25,8 @@ ETTH_SETTINGS = {
     "model.dropout": 0.5,
     "train.batch_size": 128,
     "train.lr": 4e-3,
-    "train.epochs": 3,
 }
+ETTH_EPOCHS = {24: 5, 96: 3}
 EXCHANGE = "exchange_rate/exchange_rate.txt.xz"
 PUBLISHED_ETTH = {24: "0.650 LSTMa, 0.577 Informer", 96: "0.375 DLinear, 0.370 PatchTST"}
 
@@ -35,7 +35,7 @@ EXPERIMENTS = {
         ETTH_PARTS["train"],
         ETTH_PARTS["test"],
         PUBLISHED_ETTH[horizon] + " (recalled from the papers)",
-        {**ETTH_SETTINGS, "data.series.horizon": horizon},
+        {**ETTH_SETTINGS, "data.series.horizon": horizon, "train.epochs": ETTH_EPOCHS[horizon]},
         task="forecasting",
         valid=ETTH_PARTS["valid"],
         metric="scaled_mse",

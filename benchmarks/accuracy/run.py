@@ -16,12 +16,19 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import forecasts
+import pictures
 import sequences
 import sounds
 import speech
 from experiment import DATA, ROOT
 
-EXPERIMENTS = {**sequences.EXPERIMENTS, **sounds.EXPERIMENTS, **speech.EXPERIMENTS, **forecasts.EXPERIMENTS}
+EXPERIMENTS = {
+    **sequences.EXPERIMENTS,
+    **pictures.EXPERIMENTS,
+    **sounds.EXPERIMENTS,
+    **speech.EXPERIMENTS,
+    **forecasts.EXPERIMENTS,
+}
 
 
 def train(name: str, seed: int, threads: int) -> None:
