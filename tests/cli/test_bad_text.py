@@ -149,7 +149,7 @@ def test_word_vectors_that_are_a_folder_or_of_no_use(refused, tmp_path):
         ("text-classification", ("--length", "9"), "data.text.max_length cuts texts"),
         ("text-classification", ("--scale", "none"), "data.scale: expected none with texts"),
         ("text-classification", ("--seed", "99999999999999999999"), "train.seed"),
-        ("language-model", ("--class-weights", "balanced"), "no class weights"),
+        ("language-model", ("--class-weights", "balanced"), "no loss.class_weights"),
         ("tagging", ("--tokens", "bytes"), 'expected data.text.tokens "words", got "bytes"'),
         ("tagging", ("--threshold", "auto"), "threshold: expected two classes"),
         ("text-classification", ("--set", "data.text.vocabulary_size=4"), "data.text.vocabulary_size"),

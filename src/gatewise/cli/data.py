@@ -96,10 +96,9 @@ def _numbers(file: str, config: "DataConfig") -> "Description":
     from gatewise.data.dataset import ReadOptions
     from gatewise.data.describe import describe
     from gatewise.data.describe_text import seems_text
-    from gatewise.data.fields import TASKS
     from gatewise.data.read import read
     from gatewise.errors import DataError
-    from gatewise.tasks import SIDES
+    from gatewise.tasks.sides import OF_TEXTS
 
     options = ReadOptions(
         id=config.id, time=config.time, features=config.features, target=config.target, group=config.group
@@ -109,5 +108,4 @@ def _numbers(file: str, config: "DataConfig") -> "Description":
     except DataError as error:
         if not seems_text(Path(file)):
             raise
-        of_texts = ", ".join(task for task in SIDES if task not in TASKS)
-        raise DataError(f"{error} If these are texts, say what for: --task {of_texts}.") from error
+        raise DataError(f"{error} If these are texts, say what for: --task {', '.join(OF_TEXTS)}.") from error

@@ -37,6 +37,7 @@ from gatewise.tasks.transcription import too_short
 from gatewise.types import Example
 
 Reader = Callable[..., MediaData]
+OF_TEXTS = ("text-classification", "tagging", "language-model", "translation", "summarisation")
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,7 @@ def _read_sequences(
     except DataError as error:
         if not isinstance(data, str | Path) or not seems_text(Path(data)):
             raise
-        advice = "text-classification, tagging, language-model, translation or summarisation"
-        raise DataError(f"{error} If these are texts, train {advice}.") from error
+        raise DataError(f"{error} If these are texts, train {', '.join(OF_TEXTS[:-1])} or {OF_TEXTS[-1]}.") from error
 
 
 def _has_columns(data: Any) -> bool:
