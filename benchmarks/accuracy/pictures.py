@@ -9,7 +9,7 @@ from experiment import DATA, MADE, Experiment
 
 DRAWERS = 15  # of twenty: the first ones are learnt from, the others measured
 LINES = {"train": 4000, "test": 1000}
-CLIPS = {"train": 2000, "test": 1000}
+CLIPS = {"train": 6000, "test": 1000}
 FRAMES, FIELD = 12, 32  # of a moving digit: frames of a clip, pixels of a side
 DIRECTIONS = 8
 SPEEDS = {"slow": 0.7, "fast": 1.4}  # pixels a frame
@@ -165,6 +165,6 @@ EXPERIMENTS = {
         "video",
         moving,
         "none: made of MNIST here",
-        settings={"train.epochs": 20, "train.batch_size": 16},
+        settings={"train.epochs": 12, "train.batch_size": 16},
     ),
 }

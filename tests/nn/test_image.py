@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gatewise.errors import OptionError, ShapeError
-from gatewise.nn.image import ColumnConvolution, FrameConvolution
+from gatewise.nn.image import ColumnConvolution, FrameChange, FrameConvolution
 
 LENGTHS = torch.tensor([11, 6, 1, 0])
 
@@ -134,3 +134,14 @@ def test_what_is_refused():
         FrameConvolution((8, 8, 1), (2, 0), 4)
     with pytest.raises(ShapeError, match=r"frames \(8, 8, 1\), got \(8, 9, 1\)"):
         FrameConvolution((8, 8, 1), (2,), 4)(torch.zeros(1, 1, 8, 9, 1))
+
+
+def test_what_changed_since_the_frame_before():
+    x = torch.randn(2, 4, 3, 2, 1)
+    y, _ = FrameChange()(x, torch.tensor([4, 2]))
+    assert torch.equal(y[..., :1][0], x[0]) and torch.equal(y[0, 0, ..., 1:], torch.zeros(3, 2, 1))
+    for t in range(1, 4):
+        assert torch.equal(y[0, t, ..., 1:], x[0, t] - x[0, t - 1])
+    assert torch.equal(y[1, 2:], torch.zeros(2, 3, 2, 2))
+    alone, _ = FrameChange()(x[1:, :2])
+    assert torch.equal(alone[0], y[1, :2])

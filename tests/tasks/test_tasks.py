@@ -1,6 +1,7 @@
 """Every task passes the checks that gatewise ships, and those checks can fail."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,16 @@ def _names(words):
     )
 
 
+# Tasks whose checks stand with their models and data.
+SIGNALS = {
+    "forecasting": "tasks/test_forecasting.py",
+    "audio-classification": "models/test_audio.py",
+    "speech-to-text": "models/test_audio.py",
+    "handwriting": "models/test_pictures.py",
+    "video": "models/test_pictures.py",
+}
+
+
 def make_text(name, **options):
     recipe, sizes, text = TEXTS[name]
     data = spoken(name)
@@ -164,7 +175,10 @@ def test_a_cost_of_what_is_missed_finds_more(crf):
 
 
 def test_every_task_is_checked():
-    assert set(KINDS.values()) | set(TEXTS) == set(TASKS) == set(SIDES)
+    assert set(KINDS.values()) | set(TEXTS) | set(SIGNALS) == set(TASKS) == set(SIDES)
+    for name, file in SIGNALS.items():
+        text = (Path(__file__).parents[1] / file).read_text()
+        assert "check_task(" in text and name in text, name
 
 
 def test_the_padding_check_can_fail():

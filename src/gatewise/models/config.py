@@ -149,6 +149,8 @@ class ModelConfig:
     """Images of lines: how many of the convolutions halve the number of columns too."""
     frame_channels: tuple[int, ...] | None = None
     """Films: features of each convolution over a frame, which also halves it."""
+    motion: bool | None = None
+    """Films: beside each frame what changed since the one before."""
     frame_features: int | None = None
     """Films: features of a frame after the convolutions."""
     jitter: float | None = None

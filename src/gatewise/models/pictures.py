@@ -12,7 +12,7 @@ from gatewise.nn.attention import make_pool
 from gatewise.nn.augmentation import Augment
 from gatewise.nn.convolution import ConvolutionBlock
 from gatewise.nn.dropout import SequenceDropout
-from gatewise.nn.image import ColumnConvolution, FrameConvolution
+from gatewise.nn.image import ColumnConvolution, FrameChange, FrameConvolution
 from gatewise.nn.movement import MovementJitter, StrokeJitter, TimeResample
 from gatewise.nn.strokepath import StrokePath
 
@@ -200,6 +200,7 @@ def video_lstm(
     *,
     frame_channels: tuple[int, ...] = (16, 32, 64),
     frame_features: int = 128,
+    motion: bool = True,
     hidden_sizes: tuple[int, ...] = (128,),
     encoder: str = "lstm",
     bidirectional: bool = True,
@@ -215,6 +216,7 @@ def video_lstm(
         num_classes: scores per clip.
         frame_channels: features of each convolution over a frame.
         frame_features: features of a frame after them.
+        motion: beside each frame what changed since the one before.
         hidden_sizes: units per direction, one number a layer.
         encoder: ``"lstm"``, or torch's ``"gru"`` and ``"rnn"``.
         bidirectional: read the clip in both directions.
@@ -232,7 +234,10 @@ def video_lstm(
     References:
         Donahue et al. 2015 (LRCN).
     """
-    frames = FrameConvolution(frame_shape, frame_channels, frame_features)
+    height, width, channels = frame_shape
+    stem: list[nn.Module] = [FrameChange()] if motion else []
+    shape = (height, width, 2 * channels if motion else channels)
+    stem.append(FrameConvolution(shape, frame_channels, frame_features))
     body = Encoder(
         frame_features,
         hidden_sizes,
@@ -243,7 +248,7 @@ def video_lstm(
         cell=cell,
         kernel=kernel,
     )
-    return _scored(body, num_classes, [frames], pool=pool, dropout=dropout)
+    return _scored(body, num_classes, stem, pool=pool, dropout=dropout)
 
 
 def _scored(

@@ -6,6 +6,7 @@ statistics, and so the answer. (Normalising each column by itself, as group norm
 noise of empty paper as loud as ink.)
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -92,6 +93,24 @@ class _PixelBlock(nn.Module):
         # Nothing is below 0, so that the zeros of the padding are as if the image ended there.
         y = F.max_pool2d(y.permute(0, 3, 1, 2), (self.stride, 2), ceil_mode=True).permute(0, 2, 3, 1)
         return y, None if lengths is None else (lengths + self.stride - 1) // self.stride
+
+
+class FrameChange(nn.Module):
+    """Beside each frame, what changed since the one before: where something moves, and which way.
+
+    Shape:
+        - input: ``[B, T, H, W, C]``, lengths ``[B]`` or None
+        - output: ``[B, T, H, W, 2C]`` (zero in the padding) and the lengths as given; at the first one nothing did
+
+    References:
+        Simonyan & Zisserman 2014, Two-stream convolutional networks: motion as an input of its own.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        y = torch.cat([x, x - torch.cat([x[:, :1], x[:, :-1]], 1)], -1)
+        if lengths is None:
+            return y, None
+        return y.masked_fill(~mask_of_lengths(lengths, x.shape[1])[:, :, None, None, None], 0.0), lengths
 
 
 class FrameConvolution(nn.Module):

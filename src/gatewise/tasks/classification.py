@@ -89,7 +89,7 @@ def shares(outputs: Outputs, batch: Batch) -> list[np.ndarray | None]:
     """
     if outputs.attention is None:
         return [None] * len(batch.lengths)
-    rows = zip(outputs.attention.float().cpu().numpy(), batch.lengths.tolist(), strict=True)
+    rows = zip(outputs.attention.detach().float().cpu().numpy(), batch.lengths.tolist(), strict=True)
     return [row[:length].copy() for row, length in rows]
 
 
