@@ -1,5 +1,6 @@
 """Forecasts, backtests and growing series of a trained run."""
 
+import datetime
 import json
 from dataclasses import replace
 
@@ -39,6 +40,13 @@ def make_table(steps=150, ahead=12):
             )
         )
     return pl.concat(frames)
+
+
+def opened_late(folder):
+    """The same in a file, but north opens after 105 days."""
+    file = folder / "late.csv"
+    make_table().filter((pl.col("shop") == "south") | (pl.col("day") >= datetime.date(2023, 4, 17))).write_csv(file)
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +164,23 @@ def test_a_backtest_on_what_was_learnt_says_so(run, shops):
     # origins from 150 - 7 - 59 on, of which those before 120 are learnt from
     assert notes == ("72 of 120 windows forecast steps that the model has learnt from: too hopeful",)
     assert run.backtest(f"{shops}@..2023-05-02", windows=1).notes[0].startswith("2 of 2 windows")
+
+
+def test_what_was_learnt_is_known_by_any_path_and_by_the_names_of_series(run, shops, tmp_path, monkeypatch):
+    monkeypatch.chdir(shops.parent)
+    expected = ("72 of 120 windows forecast steps that the model has learnt from: too hopeful",)
+    for path in (shops.name, f"../{shops.parent.name}/{shops.name}"):
+        assert run.backtest(path, windows=60).notes == expected
+    # north, the first in the file, opens when the part that is forecast again is over: south is learnt up to step 102
+    late = gatewise.load(run.path)
+    file = opened_late(tmp_path)
+    late.config = replace(run.config, data=replace(run.config.data, train=f"{file}@..2023-05-10"))
+    assert late.backtest(f"{file}@..2023-04-17", windows=10).notes[0].startswith("10 of 10 windows")
+
+
+def test_a_series_that_begins_after_the_part_is_not_forecast(run, tmp_path):
+    file = opened_late(tmp_path)
+    assert run.forecast(f"{file}@..2023-04-01")["series"].to_list() == ["south"] * HORIZON
 
 
 def test_evaluate_measures_the_part_that_is_named(run, shops):

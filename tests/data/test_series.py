@@ -313,6 +313,57 @@ def test_a_part_of_a_file_ends_before_until_and_is_context_before_from(tmp_path)
         read_series(f"{file}@yesterday..")
 
 
+def yearly(first, last):
+    return "date,y\n" + "".join(f"{year}-01-01,{year}\n" for year in range(first, last + 1))
+
+
+def test_a_bare_number_of_four_digits_is_a_year_where_the_dates_have_it(tmp_path):
+    file = table(tmp_path, yearly(1980, 1999))
+    early, late = read_series(f"{file}@..1990"), read_series(f"{file}@1990..")
+    np.testing.assert_array_equal(early.values[0][:, 0], np.arange(1980, 1990))
+    assert (late.lengths.tolist(), late.firsts) == ([20], [10])
+    assert read_series(f"{file}@..2000").lengths.tolist() == [20]  # all of 1999 is before it
+    assert read_series(f"{file}@..7").lengths.tolist() == [7]
+    for part in ("..21", "21..", "..1979", "2001..", "..19900101"):
+        number = part.strip(".")
+        with pytest.raises(
+            DataError, match=rf"expected a step from 0 to 20, got {number}\. The file ends at 1999-01-01"
+        ):
+            read_series(f"{file}@{part}")
+
+
+def test_a_bare_number_of_four_digits_is_a_step_where_no_date_has_that_year(tmp_path):
+    hours = moments_after(np.datetime64("2016-07-01", "ns"), "1h", np.arange(3000))
+    file = tmp_path / "hours.parquet"
+    pl.DataFrame({"date": hours, "y": np.arange(3000.0)}).write_parquet(file)
+    data = read_series(f"{file}@1100..2640")
+    assert (data.lengths.tolist(), data.firsts) == ([2640], [1100])
+    for part in ("..2016", "2017.."):
+        with pytest.raises(
+            DataError, match=r"expected a year or a step, got 201\d, which may be both.*Write 201\d-01-01"
+        ):
+            read_series(f"{file}@{part}")
+    assert read_series(f"{file}@..2018").lengths.tolist() == [2018]
+    assert read_series(f"{file}@2016-08-01..").firsts == [31 * 24]
+
+
+def test_a_step_beyond_counted_steps_is_refused(tmp_path):
+    file = table(tmp_path, "y\n1\n2\n3\n")
+    assert read_series(f"{file}@1..3").firsts == [1]
+    for part in ("..4", "4.."):
+        with pytest.raises(DataError, match="expected a step from 0 to 3, got 4"):
+            read_series(f"{file}@{part}")
+
+
+def test_series_that_begin_after_a_part_are_left_out_and_told(tmp_path):
+    rows = [f"{name},2024-01-{day:02d},{day}\n" for name, first in (("b", 20), ("a", 1)) for day in range(first, 32)]
+    file = table(tmp_path, f"id,date,y\n{''.join(rows)}")
+    data = read_series(f"{file}@..2024-01-11", SeriesOptions(id="id"))
+    assert (data.ids, data.lengths.tolist(), data.firsts, len(data.times)) == (["a"], [10], [0], 1)
+    assert data.notes == ("1 of 2 series begin after the part that is read, and are left out",)
+    assert read_series(f"{file}@..2024-01-21", SeriesOptions(id="id")).notes == ()
+
+
 def test_a_file_whose_name_looks_like_a_part_is_a_file(tmp_path):
     file = table(tmp_path, "y\n1\n2\n", "a@1..2")
     assert file_of(str(file)) == str(file)

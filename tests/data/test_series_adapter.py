@@ -262,6 +262,21 @@ def test_a_series_too_short_for_both_sides_is_learnt_from():
         cut_in_time(data.subset([1]), config)
 
 
+def test_folds_need_stretches_of_a_horizon():
+    series = SeriesConfig(context_length=3, horizon=5)
+    data = SeriesData([wave(20), wave(60)])
+    for fold in (1, 2, 3, 4):
+        config = DataConfig(series=series, folds=4, fold=fold)
+        train, valid = cut_in_time(data, config)  # stretches of 4 and of 12
+        assert (int(train.lengths[0]), valid.lengths.tolist()) == (20, [12 * (fold + 1)])
+        assert len(SeriesAdapter.fit(train, series).encode(valid))
+        with pytest.raises(DataError, match=r"at least 30 points, for data\.folds 4 .* 5 stretches.*at most 20"):
+            cut_in_time(data.subset([0]), config)
+    enough = SeriesData([wave(30)])
+    for fold in (1, 2, 3, 4):
+        assert len(cut_in_time(enough, DataConfig(series=series, folds=4, fold=fold))[1]) == 1
+
+
 def test_series_may_also_be_shared_out_whole():
     train, valid = split(SeriesData([wave(9)] * 10), by="random")
     assert len(train) == 8 and len(valid) == 2
@@ -299,6 +314,7 @@ def test_static_categories_that_are_new_are_zeros():
     assert [column.encode(value, "f") for value in ("a", "b", "c", "")] == [[1, 0], [0, 1], [0, 0], [0, 0]]
     number = Static.fit("area", [1.0, 3.0, float("nan")])
     assert [number.encode(value, "f") for value in (1.0, 5.0, float("nan"))] == [[-1], [3], [0]]
+    assert [number.encode(value, "f") for value in (0.0, 0, "")] == [[-2], [-2], [0]]
     with pytest.raises(DataError, match='f, column area: expected a number as in training, got "large"'):
         number.encode("large", "f")
 
@@ -325,6 +341,17 @@ def test_columns_tell_series_time_and_quantiles():
     assert list(known) == ["series", "origin", "time", "y0", "y1"]
     assert len(known["y0"]) == 3 * len(windows)
     np.testing.assert_array_equal(np.array(known["origin"][:1], dtype="datetime64[ns]"), data.times[0][11:12])
+
+
+def test_the_origin_is_told_of_several_forecasts_of_one_series_among_short_ones():
+    data = SeriesData([wave(40), *[wave(2, seed=i) for i in range(5)]])
+    adapter = fit(data, stride=9)
+    windows = adapter.encode(data)
+    assert windows.places.tolist() == [[0, 19], [0, 28], [0, 37]]
+    known = adapter.columns(data, Results(0.0, predictions(3, 3, 1), []))
+    assert known["origin"] == [18] * 3 + [27] * 3 + [36] * 3
+    one_each = adapter.table(data, np.array([[0, 19], [1, 2]]), predictions(2, 3, 1))
+    assert "origin" not in one_each
 
 
 def test_counted_steps_and_days_are_shown_as_such():
@@ -366,6 +393,8 @@ def test_what_is_known_ahead_has_to_reach_the_horizon():
     ("change", "what"),
     [
         ({"values": [wave(40)] * 2, "target_names": ("y0",)}, r"expected 2 channels .*\(y0, y1\), got 1"),
+        ({"target_names": ("y1", "y0")}, r'expected the channels of training in their order, channel 1 "y0", got "y1"'),
+        ({"target_names": ("y0", "z")}, r'expected the channels .*, channel 2 "y1", got "z"\. Name them with --target'),
         ({"step": "1d"}, "expected hourly times as in training, got daily"),
         ({"past": None, "past_names": ()}, r"expected data.series.past as in training \(p\), got none"),
         ({"times": None, "step": None}, "expected dates as in training"),
@@ -376,6 +405,19 @@ def test_other_data_than_in_training_are_refused(change, what):
     other = SeriesData(**{**vars(data), **change, "source": "new.csv"})
     with pytest.raises(DataError, match=f"new.csv: {what}"):
         fit(data).encode(other)
+
+
+def test_channels_without_names_are_taken_as_they_stand():
+    named, unnamed = (SeriesData([wave(40, 2)], target_names=names) for names in (("y0", "y1"), ("c0", "c1")))
+    assert len(fit(named).encode(unnamed)) == len(fit(unnamed).encode(named)) == len(fit(named).encode(named))
+    one, other = (SeriesData([wave(40)], target_names=(name,)) for name in ("sales", "value"))
+    assert len(fit(one).encode(other)) == len(fit(other).encode(one))
+
+
+def test_a_series_without_a_step_has_no_future():
+    data = SeriesData([wave(40), wave(30)], ids=["a", "b"], source="f.csv")
+    with pytest.raises(DataError, match=r"id b\): expected steps that a forecast looks back on, got none"):
+        fit(data).encode_future(data.until([40, 0]))
 
 
 def test_notes_tell_what_cannot_be_learnt_from():

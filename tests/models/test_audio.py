@@ -9,7 +9,7 @@ import torch
 import gatewise
 from gatewise.data.config import DataConfig
 from gatewise.data.media import MediaData
-from gatewise.errors import ConfigError, OptionError
+from gatewise.errors import ConfigError, DataError, OptionError
 from gatewise.models.audio import audio_lstm, speech_lstm
 from gatewise.models.config import ModelConfig, build
 from gatewise.models.encoder import stateful_step
@@ -166,3 +166,32 @@ def test_it_learns_spoken_digits(tmp_path):
         report=False,
     )
     assert run.results["test"]["accuracy"] > 0.9
+
+
+def test_other_recordings_are_brought_to_the_rate_of_training(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    rng = np.random.default_rng(0)
+    for name, rate in (("train", 8000), ("test", 16000)):
+        for label, pitch in (("low", 300), ("high", 1500)):
+            folder = tmp_path / name / label
+            folder.mkdir(parents=True)
+            for i in range(6):
+                time = np.arange(rate // 4) / rate
+                tone = 0.5 * np.sin(2 * np.pi * pitch * time) + 0.01 * rng.normal(size=len(time))
+                soundfile.write(folder / f"{i}.wav", tone, rate)
+    settings = {"train.epochs": 1, "train.threads": 1, "model.hidden_sizes": [4]}
+    run = gatewise.train(
+        "audio-classification",
+        data=tmp_path / "train",
+        test=tmp_path / "test",
+        out=tmp_path / "run",
+        settings=settings,
+        progress=False,
+        report=False,
+    )
+    assert run.config.data.media.rate == 8000
+    measured = run.evaluate(tmp_path / "test")
+    assert measured["loss"] == pytest.approx(run.results["test"]["loss"], rel=1e-6)
+    wide = MediaData("audio", [np.zeros(800, np.float32)], np.array([800]), rate=16000.0)
+    with pytest.raises(DataError, match=r"expected 8,000 samples a second as in training, got 16,000"):
+        run.adapter.encode(wide)

@@ -170,8 +170,11 @@ def test_the_quantile_loss_of_results():
     assert task.monitor == ("wql", "min")
     sure = [prediction._replace(quantiles=None) for prediction in predictions]
     values = np.array([one.value for one in predictions])
-    expected = np.nansum(np.abs(values - actual)) / np.nansum(np.abs(actual))
-    assert task.metrics["wql"](Results(0.0, sure, references)) == pytest.approx(expected)
+    error = actual - values
+    each = [2 * np.nansum(np.maximum(q * error, (q - 1) * error)) / np.nansum(np.abs(actual)) for q in (0.2, 0.5)]
+    assert task.metrics["wql"](Results(0.0, sure, references)) == pytest.approx(np.mean(each))
+    with pytest.raises(ConfigError, match=r"expected 0\.5 among them"):
+        make("quantile", levels=(0.1, 0.9))
 
 
 def test_counts_only_for_a_negative_binomial():

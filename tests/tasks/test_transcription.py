@@ -273,7 +273,7 @@ def test_training_tells_what_is_too_short(tmp_path, capsys):
     notes = too_short(task.build(SMALL).eval(), adapter.encode(data), data.where)
     assert notes == [
         "1 of 24 to learn from are too short for their transcripts and teach nothing. "
-        f"The first is {data.where(5)}: 4 steps are needed."
+        f"The first is {data.where(5)}: 4 steps are needed"
     ]
 
 
@@ -319,7 +319,7 @@ def test_wrong_options_are_refused(options, error, message):
 
 def test_settings_for_other_tasks_are_refused():
     _, _, adapter, _ = make()
-    with pytest.raises(ConfigError, match="label smoothing"):
+    with pytest.raises(ConfigError, match="label_smoothing"):
         TASKS["handwriting"](LossConfig(label_smoothing=0.1), adapter)
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def forecast(
 
     adapter = _adapter(run)
     read = _read(run, data)
-    predictions = _future(run, read, horizon or adapter.horizon, on_note or _warn)
+    predictions = _future(run, read, adapter.horizon if horizon is None else horizon, on_note or _warn)
     places = np.stack([np.arange(len(read)), read.lengths], axis=1)
     return pl.DataFrame(adapter.table(read, places, predictions))
 
@@ -245,16 +246,23 @@ def _without(metrics: Mapping[str, float], *names: str) -> dict[str, float]:
 def _overlap(run: "Run", data: SeriesData, places: np.ndarray) -> list[str]:
     """Says how many of these steps the model has learnt from: a backtest on them flatters it."""
     config = run.config.data
-    if config.train is None or file_of(config.train) != file_of(data.source):
+    if config.train is None or Path(file_of(config.train)).resolve() != Path(file_of(data.source)).resolve():
         return []
     learnt_from = _read(run, None)  # of the same file, so that steps count alike
     in_time = config.valid is None and config.valid_fraction > 0 and config.split in ("auto", "time")
     in_time = in_time and (config.split == "time" or data.groups is None)
-    ends = (cut_in_time(learnt_from, config)[0] if in_time else learnt_from).lengths
-    learnt = int((places[:, 1] < ends[places[:, 0]]).sum())
+    train = cut_in_time(learnt_from, config)[0] if in_time else learnt_from
+    ends = dict(zip(_names(train), train.lengths.tolist(), strict=True))  # parts may hold other series
+    names = _names(data)
+    learnt = sum(origin < ends.get(names[series], 0) for series, origin in places.tolist())
     if not learnt:
         return []
     return [f"{learnt:,} of {len(places):,} windows forecast steps that the model has learnt from: too hopeful"]
+
+
+def _names(data: SeriesData) -> Sequence[Any]:
+    """What each series is known by: its name, or else its position."""
+    return range(len(data)) if data.ids is None else data.ids
 
 
 def _training_windows(run: "Run") -> tuple[Any, tuple[str, ...]]:

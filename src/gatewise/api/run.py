@@ -275,7 +275,7 @@ class Run:
         """
         search = dict(self._batch_model.named_children()).get("search")
         if not isinstance(search, Search):
-            raise RunError(f"{self.path}: expected a run that gives transcripts, got a {self.config.task}.")
+            raise RunError(f"{self.path}: expected a run that gives transcripts, got a {self.config.task}. Train one.")
         return search
 
     def read(self, data: Any = None, targets: Any = None, *, require_target: bool = False) -> Data:

@@ -100,6 +100,7 @@ def train(
 
     # Everything that can be wrong with data and settings is found before the first file is written.
     train_data = read_with_targets(chosen.data.train if data is None else data, targets, chosen)
+    chosen = replace(chosen, data=SIDES[chosen.task].settle(chosen.data, train_data))
     valid_data = read_optional(valid if valid is not None else chosen.data.valid, chosen)
     test_data = read_optional(test if test is not None else chosen.data.test, chosen)
     prepared = prepare(train_data, valid_data, chosen)

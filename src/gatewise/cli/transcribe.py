@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatewise.cli.common import DeviceOption, RunArgument, ThreadsOption
+from gatewise.cli.common import DeviceOption, RunArgument, ThreadsOption, errors
 
 if TYPE_CHECKING:
     from gatewise.api import Run
@@ -63,6 +63,8 @@ def transcribe(
         _check_sound(loaded)
         searches = any(value is not None and value != 1 for value in search.values())
         if not as_json and not searches and _can_stream(loaded):
+            if loaded.search.beam_size > 1:
+                errors.print("Live: the likeliest path is read, without the search that the run was made with.")
             _live(loaded)
             return
         samples = _samples(sys.stdin.buffer.read())

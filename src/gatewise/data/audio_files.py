@@ -13,6 +13,9 @@ SUFFIXES = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
     ".sph", ".nist",
 )  # fmt: skip
+LOUDEST = 1e10  # of a sample: full scale is 1, of integers kept as floats up to 2**31; squares of more overflow
+SLIP = 64  # bytes: writers of headers miscount by a few
+STREAMED = 0x7FFF0000  # a size from here on means that the writer did not know it: sound that came through a pipe
 _FLOATS = ("FLOAT", "DOUBLE")  # formats that can hold what is no finite number
 
 
@@ -67,6 +70,8 @@ def read_header(path: Path) -> Header:
         raise DataError(_reason(error)) from error
     if info.frames < 1 or info.samplerate < 1:
         raise DataError("no samples")
+    if missing := _cut_off(path):
+        raise DataError(f"{missing:,} bytes less than its header says: cut off")
     return Header(info.frames, info.samplerate, info.subtype in _FLOATS)
 
 
@@ -99,11 +104,16 @@ def one_channel(samples: np.ndarray) -> np.ndarray:
     """``[T, channels]`` or ``[T]`` to ``[T]`` float32.
 
     Raises:
-        DataError: a value that is not finite.
+        DataError: a value that is not finite, or beyond ``LOUDEST``.
     """
     if not np.isfinite(samples).all():
         place = int(np.argmin(np.isfinite(samples).reshape(len(samples), -1).all(1)))
         raise DataError(f"a value that is not finite, at sample {place:,}")
+    if len(samples) and float(np.abs(samples).max()) > LOUDEST:
+        place = int(np.argmax(np.abs(samples).reshape(len(samples), -1).max(1)))
+        raise DataError(
+            f"a value of {float(np.abs(samples[place]).max()):g} where full scale is 1, at sample {place:,}"
+        )
     mono = samples if samples.ndim == 1 else samples.mean(axis=1)
     return np.ascontiguousarray(mono, dtype=np.float32)
 
@@ -132,6 +142,22 @@ def _check_there(path: Path) -> None:
         raise DataError("a folder" if path.is_dir() else "no file of that name")
     if not path.stat().st_size:
         raise DataError("an empty file")
+
+
+def _cut_off(path: Path) -> int:
+    """Bytes that a WAV file should have and has not, of which libsndfile says nothing; 0 for other formats."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0
+        while len(chunk := file.read(8)) == 8:
+            told = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                missing = file.tell() + told - size
+                return missing if told < STREAMED and missing > SLIP else 0
+            file.seek(told + told % 2, 1)
+    return 0
 
 
 def _reason(error: Exception) -> str:

@@ -41,9 +41,10 @@ FEATURES: dict[Kind, Callable[[np.ndarray], np.ndarray]] = {
 class MediaExamples(Sequence[Example]):
     """Examples that are made when they are asked for."""
 
-    def __init__(self, data: MediaData, targets: Sequence[Any] | None) -> None:
+    def __init__(self, data: MediaData, targets: Sequence[Any] | None, shape: tuple[int, ...]) -> None:
         self._data = data
         self._targets = targets
+        self._shape = shape
 
     def __len__(self) -> int:
         return len(self._data)
@@ -53,6 +54,11 @@ class MediaExamples(Sequence[Example]):
             return [self[i] for i in range(*index.indices(len(self)))]
         place = range(len(self))[index]
         features = FEATURES[self._data.kind](self._data.items[place])
+        if features.shape[1:] != self._shape:
+            raise DataError(
+                f"{self._data.where(place)}: expected steps of shape {self._shape} as in training, got "
+                f"{features.shape[1:]}. Bring them to one shape."
+            )
         if self._targets is None:
             return Example(features)
         reference = self._data.targets[place] if self._data.texts and self._data.targets is not None else None
@@ -152,14 +158,18 @@ class MediaAdapter:
             One example an item, in the order of the data, made when asked for.
 
         Raises:
-            DataError: items of another kind or shape, or a label that the training data do not have.
+            DataError: items of another kind or rate, or a label that the training data do not have; of another shape
+                when they are made.
         """
         if data.kind != self.kind:
             raise DataError(f"{data.source}: expected {self.kind} as in training, got {data.kind}.")
-        if len(data) and (got := FEATURES[data.kind](data.items[0]).shape[1:]) != self.shape:
-            raise DataError(f"{data.source}: expected steps of shape {self.shape} as in training, got {got}.")
+        if self.kind == "audio" and None not in (data.rate, self.rate) and data.rate != self.rate:
+            raise DataError(
+                f"{data.source}: expected {self.rate:,.0f} samples a second as in training, got {data.rate:,.0f}. "
+                f"Read it with data.media.rate={self.rate:.0f}."
+            )
         if data.targets is None:
-            return MediaExamples(data, None)
+            return MediaExamples(data, None, self.shape)
         targets: list[Any]
         if isinstance(self.targets, Labels):
             if data.texts:
@@ -168,7 +178,7 @@ class MediaAdapter:
         else:
             texts = (text.strip() for text in data.targets)
             targets = list(self.targets.encode_all(texts, where=data.where))
-        return MediaExamples(data, targets)
+        return MediaExamples(data, targets, self.shape)
 
     def notes(self, data: MediaData) -> list[str]:
         """What was left out, and characters that are unknown."""
@@ -176,7 +186,7 @@ class MediaAdapter:
         if isinstance(self.targets, Vocabulary) and data.targets is not None:
             numbers = np.concatenate([*self.targets.encode_all(data.targets, where=data.where), np.zeros(0, np.int64)])
             if unknown := int((numbers == UNK).sum()):
-                notes.append(f"{unknown:,} of {len(numbers):,} characters are unknown and will never be written.")
+                notes.append(f"{unknown:,} of {len(numbers):,} characters are unknown and will never be written")
         return notes
 
     def summary(self, data: MediaData) -> str:

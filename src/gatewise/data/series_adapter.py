@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gatewise.data.calendar import calendar_features, cycles_of, frequency_of, moments_after
+from gatewise.data.dataset import default_channels
 from gatewise.data.record import record
 from gatewise.data.series import SeriesData
 from gatewise.data.series_windows import (
@@ -84,7 +85,7 @@ class Static:
             raise DataError(
                 f'{where}, column {self.name}: expected a number as in training, got "{value}". Correct it.'
             )
-        number = float(value or "nan")
+        number = float("nan") if value == "" else float(value)
         return [0.0 if np.isnan(number) else (number - self.mean) / self.std]
 
 
@@ -206,7 +207,7 @@ class SeriesAdapter:
             as it was read.
 
         Raises:
-            DataError: other channels, steps or covariates than in training, or no window at all.
+            DataError: other channels (or in another order), steps or covariates than in training, or no window at all.
         """
         if data.targets is None:
             return self.encode_future(data)
@@ -233,9 +234,13 @@ class SeriesAdapter:
             One example a series, without target and reference.
 
         Raises:
-            DataError: as `encode`; or what is known ahead ends before the horizon.
+            DataError: as `encode`; a series without a step; or what is known ahead ends before the horizon.
         """
         self._check(data)
+        if len(empty := np.flatnonzero(data.lengths == 0)):
+            raise DataError(
+                f"{data.where(int(empty[0]))}: expected steps that a forecast looks back on, got none. Leave it out."
+            )
         for index, known in enumerate(data.future or ()):
             if (ahead := len(known) - len(data.values[index])) < self.horizon:
                 raise DataError(
@@ -251,6 +256,11 @@ class SeriesAdapter:
             raise DataError(
                 f"{data.source}: expected {self.num_channels} channels as in training ({', '.join(self.names[:6])}), "
                 f"got {len(data.target_names)} ({', '.join(data.target_names[:6])}). Name them with --target."
+            )
+        if data.target_names != self.names and not (_is_unnamed(data.target_names) or _is_unnamed(self.names)):
+            raise DataError(
+                f"{data.source}: expected the channels of training in their order, {_differing(self.names, data)}. "
+                "Name them with --target in that order."
             )
         if self.step is not None and data.step not in (None, self.step):
             raise DataError(
@@ -335,7 +345,7 @@ class SeriesAdapter:
         """The columns of forecasts at these places ``[N, 2]``, of as many steps as the forecasts have."""
         values = np.array([prediction.value for prediction in predictions], dtype=np.float64)  # [N, h, K]
         horizon = values.shape[1]
-        several = len(places) > len(data)
+        several = len(np.unique(places[:, 0])) < len(places)
         counted = data.times is None or (data.step or self.step) is None
         lead: dict[str, list[Any]] = {}
         if data.ids is not None or len(data) > 1:
@@ -372,6 +382,19 @@ class SeriesAdapter:
     def from_plain(cls, content: dict[str, Any]) -> "SeriesAdapter":
         """What :meth:`to_plain` gave, strictly."""
         return record(cls, content)
+
+
+def _is_unnamed(names: tuple[str, ...]) -> bool:
+    """Whether these are the names of channels that have none."""
+    return names in (("value",), default_channels(len(names)))
+
+
+def _differing(names: Sequence[str], data: SeriesData) -> str:
+    """The first channel that is not as in training, for an error."""
+    place, name, got = next(
+        (i, *pair) for i, pair in enumerate(zip(names, data.target_names, strict=True)) if pair[0] != pair[1]
+    )
+    return f'channel {place + 1} "{name}", got "{got}"'
 
 
 def horizon_of(config: "SeriesConfig", season: int) -> int:

@@ -29,6 +29,7 @@ FORMATS = (".csv", ".tsv", ".txt", ".parquet")
 UNNAMED = "first column"  # what a column without a name is called here
 COUNTED = "none"  # as the name of the column of times: count the steps
 _PART = re.compile(r"(?P<file>.+)@(?P<since>[^@]*)\.\.(?P<until>[^@]*)", re.DOTALL)
+_YEARS = range(1000, 3000)  # numbers that may be years where there are dates
 _MOST_FILLED = 4  # times the rows that are there
 
 
@@ -40,9 +41,11 @@ def read_series(data: Any, options: SeriesOptions = SeriesOptions()) -> SeriesDa
 
     Args:
         data: a file (.csv .tsv .txt .parquet, also .gz .xz), of which ``FILE@FROM..UNTIL`` takes a part: nothing from
-            UNTIL on is read, and what stands before FROM is context only. Both are times, or numbers of steps from 0,
-            and may be left out. Or a Polars or pandas frame, an array ``[T]`` or ``[T, K]`` of one series, a list of
-            such arrays, or `SeriesData`, which is returned as it is.
+            UNTIL on is read, and what stands before FROM is context only; a series that begins at UNTIL or later is
+            left out. Both are times, or numbers of steps from 0, and may be left out. With dates, a number from 1000 to
+            2999 is a year if the dates have it, or end in the year before, and else a step; what could be both is
+            refused. Or a Polars or pandas frame, an array ``[T]`` or ``[T, K]`` of one series, a list of such arrays,
+            or `SeriesData`, which is returned as it is.
         options: which column plays which role.
 
     Returns:
@@ -50,7 +53,8 @@ def read_series(data: Any, options: SeriesOptions = SeriesOptions()) -> SeriesDa
 
     Raises:
         DataError: no such file or column, text where a number belongs, the same time twice, times that are not
-            regular, or a static value that changes; names file, row and column.
+            regular, or a static value that changes; names file, row and column. A part without steps, or of a step
+            after the end of the longest series.
 
     Example:
         >>> data = read_series([np.arange(3.0), np.arange(5.0)])
@@ -90,33 +94,72 @@ def _read_file(name: str, options: SeriesOptions) -> SeriesData:
         return data
     part = _PART.fullmatch(name)
     assert part is not None
-    if part["until"].strip():
-        data = data.until([_place(data, i, part["until"], name) for i in range(len(data))])
-    if part["since"].strip():
-        data = data.since([_place(data, i, part["since"], name) for i in range(len(data))])
+    bounds = _bounds(data)
+    since, until = (part[end].strip() for end in ("since", "until"))
+    starts = _places(data, since, name) if since else data.firsts
+    stops = _places(data, until, name) if until else data.lengths.tolist()
+    data = data.since(starts).until(stops)
     if not (data.lengths > np.array(data.firsts)).any():
-        raise DataError(f"{name}: expected steps from FROM to UNTIL, got none. The file ends at {_end(data)}.")
-    return replace(data, source=name)
+        raise DataError(f"{name}: expected steps from FROM to UNTIL, got none. The file {bounds}.")
+    return replace(_without_empty(data), source=name)
 
 
-def _place(data: SeriesData, index: int, text: str, name: str) -> int:
-    """The first step of a series that is not before this time, or the step of this number."""
-    times = None if data.times is None else data.times[index]
-    if times is None or (times.dtype.kind == "M" and re.fullmatch(r"\d+", text.strip())):
-        if not re.fullmatch(r"\d+", text.strip()):
-            raise DataError(f'{name}: expected the number of a step, got "{shorten(text)}". These data have no times.')
-        return min(int(text), len(data.values[index]))
+def _places(data: SeriesData, text: str, name: str) -> list[int]:
+    """The first step of each series that is not before this time, or the step of this number."""
+    lengths = data.lengths.tolist()
+    number = int(text) if re.fullmatch(r"\d+", text) else None
+    if data.times is None and number is None:
+        raise DataError(f'{name}: expected the number of a step, got "{shorten(text)}". These data have no times.')
+    if number is not None and (data.times is None or _is_step_of_dates(data, number, name)):
+        if number > max(lengths):
+            raise DataError(
+                f"{name}: expected a step from 0 to {max(lengths)}, got {number}. The file {_bounds(data)}."
+                + ("" if data.times is None else " Write a time as 1990-01-01.")
+            )
+        return [min(number, length) for length in lengths]
+    assert data.times is not None
     try:
-        moment = moment_in(text, times)
+        moment = moment_in(text, data.times[0])
     except DataError as error:
         raise DataError(f"{name}: expected FILE@FROM..UNTIL with times or numbers of steps. {error}") from error
-    return int(np.searchsorted(times, moment))
+    return [int(np.searchsorted(times, moment)) for times in data.times]
 
 
-def _end(data: SeriesData) -> str:
+def _is_step_of_dates(data: SeriesData, number: int, name: str) -> bool:
+    """Whether data have dates and this number, one that is no year of theirs, is a step."""
+    assert data.times is not None
+    if data.times[0].dtype.kind != "M":
+        return False
+    ends = np.array([end for times in data.times for end in (times[0], times[-1])])
+    years = ends.astype("datetime64[Y]").astype(np.int64) + 1970
+    if number not in _YEARS or not years.min() <= number <= years.max() + 1:
+        return True
+    if number <= (longest := int(data.lengths.max())):
+        raise DataError(
+            f"{name}: expected a year or a step, got {number}, which may be both: the dates are of {years.min()} to "
+            f"{years.max()}, the steps 0 to {longest}. Write {number}-01-01, or take a step outside these years."
+        )
+    return False
+
+
+def _without_empty(data: SeriesData) -> SeriesData:
+    """Without the series of which nothing is before UNTIL, and a note that says so."""
+    kept = np.flatnonzero(data.lengths > 0)
+    if len(kept) == len(data):
+        return data
+    left_out = len(data) - len(kept)
+    note = f"{left_out:,} of {len(data):,} series begin after the part that is read, and are left out"
+    return replace(data.subset(kept), notes=(*data.notes, note))
+
+
+def _bounds(data: SeriesData) -> str:
+    """Where the longest series ends and begins."""
     lengths = data.lengths
     last = int(np.argmax(lengths))
-    return f"step {lengths[last]}" if data.times is None else _shown(data.times[last][-1:])
+    if data.times is None:
+        return f"ends at step {lengths[last]}"
+    times = data.times[last]
+    return f"ends at {_shown(times[-1:])} and begins at {_shown(times[:1])}"
 
 
 def _table(path: Path, options: SeriesOptions) -> tuple["pl.DataFrame", np.ndarray]:

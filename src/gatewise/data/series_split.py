@@ -15,7 +15,7 @@ def cut_in_time(data: SeriesData, config: DataConfig) -> Parts:
 
     The validation part is the last ``valid_fraction`` of each series, at least one horizon; its windows look back into
     the training part. With folds each series is cut into folds + 1 stretches: fold i learns from the first i and is
-    judged on the next (a rolling origin). A series that is too short for both sides stays in training.
+    judged on the next (a rolling origin). A series that is too short for a horizon on both sides stays in training.
 
     Args:
         data: as read; ``first_target`` counts: what stands before it is nobody's to forecast.
@@ -31,17 +31,28 @@ def cut_in_time(data: SeriesData, config: DataConfig) -> Parts:
     starts, stops = [], []
     for length, first in zip(data.lengths.tolist(), data.firsts, strict=True):
         start, stop = _stretch(length - first, horizon, config)
-        long_enough = start > horizon
+        long_enough = start > horizon and stop - start >= horizon
         starts.append(first + start if long_enough else length)
         stops.append(first + stop if long_enough else length)
     held_out = np.flatnonzero(np.array(starts) < data.lengths)
     if not len(held_out):
-        raise DataError(
+        raise _too_short(data, horizon, config)
+    return data.until(starts), data.until(stops).since(starts).subset(held_out)
+
+
+def _too_short(data: SeriesData, horizon: int, config: DataConfig) -> DataError:
+    longest = int((data.lengths - np.array(data.firsts)).max())
+    if config.folds is None:
+        return DataError(
             f"{data.source}: expected a series of at least {2 * horizon + 1:,} points to learn from and to choose on "
-            f"(horizon {horizon:,}), got at most {int(data.lengths.max()):,}. Lower data.series.horizon, or set "
+            f"(horizon {horizon:,}), got at most {longest:,}. Lower data.series.horizon, or set "
             "data.valid_fraction to 0."
         )
-    return data.until(starts), data.until(stops).since(starts).subset(held_out)
+    return DataError(
+        f"{data.source}: expected a series of at least {(config.folds + 1) * (horizon + 1):,} points, for data.folds "
+        f"{config.folds} cut it into {config.folds + 1} stretches that each need more than the horizon {horizon:,}, "
+        f"got at most {longest:,}. Lower data.folds or data.series.horizon."
+    )
 
 
 def _stretch(length: int, horizon: int, config: DataConfig) -> tuple[int, int]:

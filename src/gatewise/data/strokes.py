@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewise.errors import DataError
 
+LARGEST = 1e12  # of a coordinate: differences and their squares stay finite, also in float32
 FEATURES = ("x", "y", "dx", "dy", "cos", "sin", "pen_up")
 
 
@@ -52,6 +53,11 @@ def checked_points(points: np.ndarray, where: str) -> None:
     if not np.isfinite(points).all():
         bad = int(np.flatnonzero(~np.isfinite(points).all(1))[0])
         raise DataError(f"{where}, point {bad}: expected finite numbers, got {points[bad].tolist()}. Correct it.")
+    if (np.abs(points[:, :2].astype(np.float64)) > LARGEST).any():
+        bad = int(np.flatnonzero((np.abs(points[:, :2].astype(np.float64)) > LARGEST).any(1))[0])
+        raise DataError(
+            f"{where}, point {bad}: expected coordinates up to {LARGEST:g}, got {points[bad, :2].tolist()}. Correct it."
+        )
 
 
 def as_drawing(points: np.ndarray, pen_up: np.ndarray | None = None, *, upwards: bool = False) -> np.ndarray:

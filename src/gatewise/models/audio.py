@@ -208,8 +208,9 @@ def _mel_of_classes(
         raise OptionError(
             f'audio_lstm: expected trim 0 with pool "attention", got {trim}. It is shown over the whole recording.'
         )
-    bands = mel_bands or max(1, round(float(mel_of(sample_rate / 2)) / MEL_PER_BAND))
-    return LogMel(sample_rate, mel_bands=bands, normalize=normalize, warp=warp, trim=trim)
+    if mel_bands is None:
+        mel_bands = max(1, round(float(mel_of(sample_rate / 2)) / MEL_PER_BAND))
+    return LogMel(sample_rate, mel_bands=mel_bands, normalize=normalize, warp=warp, trim=trim)
 
 
 def _add_convolutions(

@@ -1,6 +1,7 @@
 """What comes next in a series: numbers, or what they may be, for each step of a horizon."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ def forecasting(config: LossConfig, adapter: SeriesAdapter) -> Task:
     """
     check_loss(config, "forecasting", "distribution", "levels", "unit")
     likelihood = make_likelihood(config.distribution, config.levels or LEVELS)
+    if 0.5 not in (config.levels or LEVELS):
+        raise ConfigError(
+            f"loss.levels: expected 0.5 among them, whose value is the forecast itself, got {config.levels}. Add it."
+        )
     if config.unit != "window" and not likelihood.power:
         raise ConfigError(
             f'loss.unit: expected "window" with distribution "{likelihood.name}", got "{config.unit}". It is for '
@@ -78,7 +83,7 @@ def forecasting(config: LossConfig, adapter: SeriesAdapter) -> Task:
         loss=loss,
         predict=predict,
         references=lambda batch: [] if batch.references is None else [one.tolist() for one in batch.references],
-        metrics={**measures, "wql": wql} if probabilistic else measures,
+        metrics={**measures, "wql": partial(wql, levels=likelihood.levels)} if probabilistic else measures,
         monitor=Monitor(monitor.get(likelihood.name, "wql"), "min"),
     )
 
@@ -215,12 +220,12 @@ def mase(results: Results) -> float:
     return metrics.mase(values[known], references[known], errors)
 
 
-def wql(results: Results) -> float:
-    """Of the quantiles; an answer without any (a baseline) is taken as a forecast that is sure of itself."""
+def wql(results: Results, levels: Sequence[float] = LEVELS) -> float:
+    """Of the quantiles; an answer without any (a baseline) is sure of itself: each of its ``levels`` is the same."""
     values, references = _arrays(results)
     first = results.predictions[0].quantiles
     if first is None:
-        bands = [(0.5, values)]
+        bands = [(level, values) for level in levels]
     else:
         each = [prediction.quantiles or () for prediction in results.predictions]
         bands = [(level, np.stack([one[q][1] for one in each])) for q, (level, _) in enumerate(first)]

@@ -4,14 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from gatewise.data.adapter import Adapter
 from gatewise.data.arrays import from_python
 from gatewise.data.audio import read_audio
-from gatewise.data.config import DataConfig, TextConfig, media_options, read_options, series_options, text_options
+from gatewise.data.config import (
+    DataConfig,
+    MediaConfig,
+    SeriesConfig,
+    TextConfig,
+    media_options,
+    read_options,
+    series_options,
+    text_options,
+)
 from gatewise.data.conll import read_tagged
 from gatewise.data.dataset import ReadOptions, SequenceData, default_channels
 from gatewise.data.describe_text import seems_text
@@ -57,6 +66,8 @@ class DataSide:
         usage: the command that asks a trained run, ``{run}`` for its directory.
         cut: ``cut(data, config) -> (training part, validation part)``, of data that are cut in themselves rather than
             shared out: the end of each series is what is to be forecast. None where there is no such thing.
+        settle: ``settle(config, data)``: the settings with which data beside these are read, such as the rate that
+            recordings were brought to.
         tried: ``tried(model, examples, where)``: what a user should know of training examples that only a model can
             tell, before it learns from them, a sentence each; ``where(i)`` names example ``i``.
     """
@@ -69,6 +80,7 @@ class DataSide:
     model: Callable[[ModelConfig, Any], ModelConfig] = lambda config, adapter: config
     usage: str = "predict {run} --data FILE"
     cut: Callable[[Any, DataConfig], tuple[Any, Any]] | None = None
+    settle: Callable[[DataConfig, Any], DataConfig] = lambda config, data: config
     tried: Callable[[nn.Module, Sequence[Example], Callable[[int], str]], list[str]] = lambda model, examples, where: []
 
 
@@ -81,6 +93,8 @@ def _read_sequences(
             f"{task}: expected no settings of texts with sequences of numbers, got data.text.{given[0]}. "
             "Leave it out, and take a recipe for numbers."
         )
+    _refuse_other(config, "media", task)
+    _refuse_other(config, "series", task)
     options = read_options(config, task)
     if adapter is not None:
         channels = adapter.inputs.channels
@@ -118,7 +132,17 @@ def _options(config: DataConfig) -> TextOptions:
     for name, advice in NOT_OF_TEXTS.items():
         if (value := getattr(config, name)) != getattr(DataConfig(), name):
             raise ConfigError(f"data.{name}: expected none with texts, got {value}. {advice}")
+    _refuse_other(config, "media", "texts")
+    _refuse_other(config, "series", "texts")
     return text_options(config)
+
+
+def _refuse_other(config: DataConfig, of: Literal["media", "series"], task: str) -> None:
+    """Raises ConfigError where a setting of other data was given."""
+    given: MediaConfig | SeriesConfig = config.media if of == "media" else config.series
+    for name, value in asdict(given).items():
+        if value != getattr(type(given)(), name):
+            raise ConfigError(f"data.{of}.{name}: expected none with {task}, got {value}. Leave it out.")
 
 
 def _read_labelled(
@@ -267,6 +291,7 @@ def _read_media(
             raise ConfigError(f"data.{name}: expected none with {task}, got {value}. {advice}")
     if config.text != TextConfig():
         raise ConfigError(f"{task}: expected no settings of data.text. Those of transcripts are in data.media.")
+    _refuse_other(config, "series", task)
     options = media_options(config)
     if adapter is not None:
         options = replace(options, rate=None if adapter.rate is None else int(adapter.rate))
@@ -282,6 +307,12 @@ NOT_OF_MEDIA = {
     "missing": "Leave it out.",
     "length": "Leave it out.",
 }
+
+
+def _at_its_rate(config: DataConfig, data: MediaData) -> DataConfig:
+    """Recordings beside these are brought to the rate of these."""
+    rate = None if data.rate is None else int(data.rate)
+    return replace(config, media=replace(config.media, rate=rate))
 
 
 def _fit_media(data: MediaData, config: DataConfig) -> MediaAdapter:
@@ -315,6 +346,7 @@ def _read_series(
             raise ConfigError(f"data.{name}: expected none with forecasting, got {value}. {advice}")
     if config.text != TextConfig():
         raise ConfigError("forecasting: expected no settings of data.text. Leave them out.")
+    _refuse_other(config, "media", "forecasting")
     if targets is not None:
         raise DataError("forecasting: expected no targets, got some. What comes next in a series is its target.")
     options = series_options(config)
@@ -365,11 +397,13 @@ SIDES = {
         split="stratified",
         classes=_classes_of_media,
         model=_recipe_of_media,
+        settle=_at_its_rate,
     ),
     "speech-to-text": DataSide(
         partial(_read_media, "speech-to-text", read_audio, True),
         _fit_media,
         model=_recipe_of_media,
+        settle=_at_its_rate,
         usage="transcribe {run} FILE",
         tried=too_short,
     ),

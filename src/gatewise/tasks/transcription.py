@@ -15,7 +15,7 @@ from gatewise.errors import ConfigError, DataError
 from gatewise.models.config import ModelConfig
 from gatewise.models.transcriber import Search
 from gatewise.tasks.collate import with_transcripts
-from gatewise.tasks.task import LossConfig, Task
+from gatewise.tasks.task import LossConfig, Task, check_loss
 from gatewise.types import Batch, Example, Loss, Monitor, Outputs, Prediction, Results
 
 # An example is tried whose text needs more than this share of the steps that its length should give: the model's real
@@ -41,11 +41,7 @@ def of_transcripts(
     Raises:
         ConfigError: a setting of the loss that is for other tasks.
     """
-    if config.class_weights != "none" or config.error != "squared" or config.label_smoothing:
-        raise ConfigError(
-            f"{name}: expected no class weights, label smoothing and loss.error with transcripts, got some. "
-            "Leave them out."
-        )
+    check_loss(config, name)
     vocabulary = adapter.vocabulary
 
     def build(model: ModelConfig) -> nn.Module:
@@ -157,7 +153,7 @@ def too_short(model: nn.Module, examples: Sequence[Example], where: Callable[[in
         )
     return [
         f"{len(found):,} of {len(examples):,} to learn from are too short for their transcripts and teach nothing. "
-        f"{first}."
+        f"{first}"
     ]
 
 
