@@ -19,7 +19,7 @@ install: .venv/installed  ## Make .venv and install gatewise in it
 	@touch $@
 	@echo 'Installed. To have gatewise on the path: . .venv/bin/activate'
 
-test: install  ## Run the tests (under 5 minutes on 2 cores)
+test: install  ## Run the tests (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest
 
 check: install  ## Formatting, lint, types, docstrings
