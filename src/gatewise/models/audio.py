@@ -7,10 +7,8 @@ from torch import nn
 from gatewise.cell import Cell
 from gatewise.errors import OptionError
 from gatewise.models.encoder import Encoder
+from gatewise.models.parts import convolutions, scored
 from gatewise.models.sequence_model import SequenceModel
-from gatewise.nn.attention import make_pool
-from gatewise.nn.convolution import ConvolutionBlock
-from gatewise.nn.dropout import SequenceDropout
 from gatewise.nn.image import ColumnConvolution
 from gatewise.nn.masking import Masking, Perturbation
 from gatewise.nn.spectrogram import LogMel, mel_of
@@ -231,18 +229,11 @@ def _add_convolutions(
     channels, kernel_sizes, strides = over_time
     size = mel_bands
     if conv_channels:
-        columns = ColumnConvolution(mel_bands, conv_channels, halvings=min(halvings, len(conv_channels)))
+        columns = ColumnConvolution(mel_bands, conv_channels, halvings=halvings)
         stem.append(columns)
         size = columns.output_size
-    if channels and not len(channels) == len(kernel_sizes) == len(strides):
-        raise OptionError(
-            f"stem_channels: expected as many as stem_kernel_sizes and stem_strides, got {len(channels)}, "
-            f"{len(kernel_sizes)} and {len(strides)}. Give the lists the same length."
-        )
-    for after, kernel_size, stride in zip(channels, kernel_sizes, strides, strict=False):
-        stem.append(ConvolutionBlock(size, after, kernel_size, stride=stride, causal=causal))
-        size = after
-    return size
+    stem += convolutions("stem", size, channels, kernel_sizes, strides, causal=causal)
+    return channels[-1] if channels else size
 
 
 def _model(stem: list[nn.Module], size: int, layers: _Layers, pool: str, scores: int) -> SequenceModel:
@@ -257,5 +248,4 @@ def _model(stem: list[nn.Module], size: int, layers: _Layers, pool: str, scores:
         cell=layers.cell,
         kernel=layers.kernel,
     )
-    head = nn.Sequential(SequenceDropout(layers.dropout), nn.Linear(body.output_size, scores))
-    return SequenceModel(body, make_pool(pool, body.output_size), head, stem=stem)
+    return scored(stem, body, scores, pool=pool, dropout=layers.dropout)

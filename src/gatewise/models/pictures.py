@@ -1,17 +1,13 @@
 """Recipes for what is drawn, written and filmed: strokes, images of lines, frames, skeletons."""
 
-from collections.abc import Sequence
-
 from torch import nn
 
 from gatewise.cell import Cell
 from gatewise.errors import OptionError
 from gatewise.models.encoder import Encoder
+from gatewise.models.parts import convolutions, scored
 from gatewise.models.sequence_model import SequenceModel
-from gatewise.nn.attention import make_pool
 from gatewise.nn.augmentation import Augment
-from gatewise.nn.convolution import ConvolutionBlock
-from gatewise.nn.dropout import SequenceDropout
 from gatewise.nn.image import ColumnConvolution, FrameChange, FrameConvolution
 from gatewise.nn.movement import MovementJitter, StrokeJitter, TimeResample
 from gatewise.nn.strokepath import StrokePath
@@ -59,21 +55,14 @@ def stroke_lstm(
     Raises:
         OptionError: the stem's lists differ in length, or an option is out of range.
     """
-    if not len(stem_channels) == len(stem_kernel_sizes) == len(stem_strides):
-        raise OptionError(
-            f"stem_channels: expected as many as stem_kernel_sizes and stem_strides, got {len(stem_channels)}, "
-            f"{len(stem_kernel_sizes)} and {len(stem_strides)}. Give the lists the same length."
-        )
     stem: list[nn.Module] = [StrokeJitter(jitter)]
     size = point_size
     if path_steps:
         stem.append(StrokePath(path_steps))
         size = StrokePath.OUTPUT_SIZE
-    for channels, kernel_size, stride in zip(stem_channels, stem_kernel_sizes, stem_strides, strict=True):
-        stem.append(ConvolutionBlock(size, channels, kernel_size, stride=stride))
-        size = channels
+    stem += convolutions("stem", size, stem_channels, stem_kernel_sizes, stem_strides)
     body = Encoder(
-        size,
+        stem_channels[-1] if stem_channels else size,
         hidden_sizes,
         kind=encoder,
         bidirectional=bidirectional,
@@ -82,7 +71,7 @@ def stroke_lstm(
         cell=cell,
         kernel=kernel,
     )
-    return _scored(body, num_classes, stem, pool=pool, dropout=dropout)
+    return scored(stem, body, num_classes, pool=pool, dropout=dropout)
 
 
 def skeleton_lstm(
@@ -139,7 +128,7 @@ def skeleton_lstm(
         cell=cell,
         kernel=kernel,
     )
-    return _scored(body, num_classes, stem, pool=pool, dropout=dropout, augment=augment)
+    return scored(stem, body, num_classes, pool=pool, dropout=dropout, augment=augment)
 
 
 def line_lstm(
@@ -191,7 +180,7 @@ def line_lstm(
         cell=cell,
         kernel=kernel,
     )
-    return _scored(body, num_symbols, [columns], pool="none", dropout=dropout)
+    return scored([columns], body, num_symbols, pool="none", dropout=dropout)
 
 
 def video_lstm(
@@ -248,18 +237,4 @@ def video_lstm(
         cell=cell,
         kernel=kernel,
     )
-    return _scored(body, num_classes, stem, pool=pool, dropout=dropout)
-
-
-def _scored(
-    body: Encoder,
-    scores: int,
-    stem: Sequence[nn.Module],
-    *,
-    pool: str,
-    dropout: float,
-    augment: Augment = Augment(),  # noqa: B008  frozen
-) -> SequenceModel:
-    """The encoder between its stem and a head with dropout."""
-    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, scores))
-    return SequenceModel(body, make_pool(pool, body.output_size), head, stem=stem, augment=augment)
+    return scored(stem, body, num_classes, pool=pool, dropout=dropout)

@@ -15,6 +15,7 @@ from gatewise.models.audio import audio_lstm, speech_lstm
 from gatewise.models.encoder import Encoder
 from gatewise.models.forecaster import forecaster
 from gatewise.models.language_model import awd_lstm, lstm_lm
+from gatewise.models.parts import convolutions, scored
 from gatewise.models.pictures import line_lstm, skeleton_lstm, stroke_lstm, video_lstm
 from gatewise.models.seq2seq import pointer, seq2seq
 from gatewise.models.sequence_model import ConvolutionBeside, SequenceModel
@@ -23,7 +24,6 @@ from gatewise.models.text_classifier import text_lstm
 from gatewise.models.transcriber import ctc_lstm
 from gatewise.nn.attention import make_pool
 from gatewise.nn.augmentation import Augment
-from gatewise.nn.convolution import ConvolutionBlock
 from gatewise.nn.dropout import SequenceDropout
 
 
@@ -79,7 +79,7 @@ def lstm(
         stem_strides = (1 if pool == "none" else 2,) * len(stem_channels)
     if pool == "none" and max(stem_strides, default=1) > 1:
         raise OptionError(f"lstm: expected stem_strides of 1 for an answer a step, got {stem_strides}.")
-    stem = _convolutions("stem", input_size, stem_channels, stem_kernel_sizes, stem_strides)
+    stem = convolutions("stem", input_size, stem_channels, stem_kernel_sizes, stem_strides)
     body = Encoder(
         stem_channels[-1] if stem_channels else input_size,
         hidden_sizes,
@@ -91,8 +91,7 @@ def lstm(
         kernel=kernel,
         checkpoint_steps=checkpoint_steps,
     )
-    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, num_classes))
-    return SequenceModel(body, make_pool(pool, body.output_size), head, stem=stem, augment=augment)
+    return scored(stem, body, num_classes, pool=pool, dropout=dropout, augment=augment)
 
 
 def bilstm(
@@ -200,27 +199,9 @@ def lstm_fcn(
         kernel=kernel,
         checkpoint_steps=checkpoint_steps,
     )
-    blocks = _convolutions("conv", input_size, conv_channels, conv_kernel_sizes, (1,) * len(conv_channels))
+    blocks = convolutions("conv", input_size, conv_channels, conv_kernel_sizes, (1,) * len(conv_channels))
     head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size + conv_channels[-1], num_classes))
     return ConvolutionBeside(body, make_pool(pool, body.output_size), blocks, head, augment=augment)
-
-
-def _convolutions(
-    name: str, input_size: int, channels: tuple[int, ...], kernel_sizes: tuple[int, ...], strides: tuple[int, ...]
-) -> list[ConvolutionBlock]:
-    """Blocks one after another; ``name`` begins the options' names in errors."""
-    if not channels:  # no convolution, whatever size the others would have
-        return []
-    if not len(channels) == len(kernel_sizes) == len(strides):
-        raise OptionError(
-            f"{name}_channels: expected as many as {name}_kernel_sizes and strides, got {len(channels)}, "
-            f"{len(kernel_sizes)} and {len(strides)}. Give the lists the same length."
-        )
-    sizes = (input_size, *channels)
-    return [
-        ConvolutionBlock(before, after, kernel_size, stride=stride)
-        for before, after, kernel_size, stride in zip(sizes[:-1], channels, kernel_sizes, strides, strict=True)
-    ]
 
 
 RECIPES: dict[str, Callable[..., nn.Module]] = {

@@ -7,11 +7,9 @@ from torch import Tensor, nn
 from gatewise.cell import Cell
 from gatewise.errors import OptionError
 from gatewise.models.encoder import Encoder
+from gatewise.models.parts import convolutions, scored
 from gatewise.models.sequence_model import SequenceModel
-from gatewise.nn.attention import make_pool
 from gatewise.nn.augmentation import Augment
-from gatewise.nn.convolution import ConvolutionBlock
-from gatewise.nn.dropout import SequenceDropout
 from gatewise.nn.norm import SequenceBatchNorm
 from gatewise.sequences import mask_of_lengths
 from gatewise.types import Batch, Outputs
@@ -163,18 +161,10 @@ def ctc_lstm(
     References:
         Graves et al. 2009, A novel connectionist system for unconstrained handwriting recognition.
     """
-    if not len(stem_channels) == len(stem_kernel_sizes) == len(stem_strides):
-        raise OptionError(
-            f"stem_channels: expected as many as stem_kernel_sizes and stem_strides, got {len(stem_channels)}, "
-            f"{len(stem_kernel_sizes)} and {len(stem_strides)}. Give the lists the same length."
-        )
     stem: list[nn.Module] = [Standardisation(input_size)]
-    size = input_size
-    for channels, kernel_size, stride in zip(stem_channels, stem_kernel_sizes, stem_strides, strict=True):
-        stem.append(ConvolutionBlock(size, channels, kernel_size, stride=stride, causal=not bidirectional))
-        size = channels
+    stem += convolutions("stem", input_size, stem_channels, stem_kernel_sizes, stem_strides, causal=not bidirectional)
     body = Encoder(
-        size,
+        stem_channels[-1] if stem_channels else input_size,
         hidden_sizes,
         kind=encoder,
         bidirectional=bidirectional,
@@ -183,5 +173,4 @@ def ctc_lstm(
         cell=cell,
         kernel=kernel,
     )
-    head = nn.Sequential(SequenceDropout(dropout), nn.Linear(body.output_size, num_symbols))
-    return SequenceModel(body, make_pool("none", body.output_size), head, stem=stem, augment=augment)
+    return scored(stem, body, num_symbols, pool="none", dropout=dropout, augment=augment)
