@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -100,6 +101,24 @@ def test_loss_in_fewer_bits(name, dtype):
     loss = likelihood.loss(parameters, values.float(), LOC, SCALE)
     assert loss.total.dtype == torch.float32
     assert float(loss.total) == pytest.approx(truth, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 300, 40_000, 3_000_000])
+@pytest.mark.parametrize("dispersion", [-7.0, -1.0, 0.0, 7.0])
+def test_large_counts_cost_what_they_should_in_float32(count, dispersion):
+    """The log gammas of a million are millions, of which a few are left; by mpmath, with 50 digits."""
+    mpmath.mp.dps = 50
+    loc, scale = torch.tensor([[0.9 * count]]), torch.tensor([[1 + 0.3 * count]])
+    value = (count - loc) / scale
+    parameters = torch.tensor([[[[0.2, dispersion]]]])
+    loss = make_likelihood("negative-binomial").loss(parameters, value[:, None], loc, scale)
+    assert loss.total.dtype == torch.float32
+    mean = mpmath.mpf(float(scale)) * mpmath.log1p(mpmath.exp(mpmath.mpf(0.2) + mpmath.mpf(float(loc)) / float(scale)))
+    r, y = mpmath.exp(-dispersion), count
+    chance = r / (r + mean)
+    log = mpmath.loggamma(y + r) - mpmath.loggamma(r) - mpmath.loggamma(y + 1)
+    log += r * mpmath.log(chance) + y * mpmath.log(1 - chance)
+    assert float(loss.total) == pytest.approx(float(-log), rel=2e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)

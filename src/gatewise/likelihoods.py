@@ -60,8 +60,7 @@ class Likelihood:
         parameters = parameters.to(torch.promote_types(parameters.dtype, torch.float32))
         # Not multiplied by the mask afterwards: the gradient of what is NaN stays NaN.
         known = torch.where(observed, values, 0.0).to(parameters.dtype)
-        units = (part.to(parameters.dtype)[:, None] for part in (loc, scale))
-        error = self.error(parameters, known, *units)
+        error = self.error(parameters, known, loc[:, None], scale[:, None])
         if unit is not None:
             error = error * (scale / unit).to(error.dtype)[:, None] ** self.power
         return Loss(error.masked_fill(~observed, 0.0).sum(), observed.sum())
@@ -261,8 +260,9 @@ def _counts(parameters: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, Ten
     """Mean and size (inverse dispersion) in units of the data.
 
     Whatever the window was scaled by, the mean is positive, and where it is well above its scale it is the location in
-    units of the data.
+    units of the data. Float64 whatever the parameters are: a count of a million is told from the next one.
     """
+    parameters, loc, scale = parameters.double(), loc.double(), scale.double()
     mean = scale * F.softplus(parameters[..., 0] + loc / scale)
     size = torch.exp(-parameters[..., 1].clamp(-8, 8))
     return mean.clamp(min=1e-6), size
@@ -274,23 +274,25 @@ def negative_binomial_error(parameters: Tensor, values: Tensor, loc: Tensor, sca
     .. math::
         \log\Gamma(r) + \log\Gamma(y+1) - \log\Gamma(y+r) + r \log(1 + \mu/r) + y \log(1 + r/\mu)
 
-    The count is ``values * scale + loc``, rounded.
+    The count is ``values * scale + loc``, rounded. Computed in float64: the log gammas of large counts are large, and
+    nearly all of them cancels.
 
     References:
         Salinas et al. 2020, DeepAR.
     """
     mean, size = _counts(parameters, loc, scale)
-    y = torch.round(values * scale + loc).clamp(min=0)
+    y = torch.round(values.double() * scale + loc).clamp(min=0)
     gammas = torch.lgamma(size) + torch.lgamma(y + 1) - torch.lgamma(y + size)
-    return gammas + size * torch.log1p(mean / size) + y * torch.log1p(size / mean)
+    error = gammas + size * torch.log1p(mean / size) + y * torch.log1p(size / mean)
+    return error.to(parameters.dtype)
 
 
 def _negative_binomial_mean(parameters: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    return (_counts(parameters, loc, scale)[0] - loc) / scale
+    return ((_counts(parameters, loc, scale)[0] - loc) / scale).to(parameters.dtype)
 
 
 def _negative_binomial_quantile(parameters: Tensor, levels: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    mean, size = (part.double()[..., None] for part in _counts(parameters, loc, scale))
+    mean, size = (part[..., None] for part in _counts(parameters, loc, scale))
     counts = negative_binomial_count(levels.double(), mean, size)
     return (counts - loc[..., None]) / scale[..., None]
 
