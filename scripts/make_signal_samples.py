@@ -79,6 +79,7 @@ def omniglot(archive: Path, folder: Path) -> None:
             label=label[chosen] - first,
             classes=np.array(LETTERS),
             drawer=drawer[chosen],
+            y_up=np.True_,
         )
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from gatewise.data.files import suffixes
 from gatewise.data.images import ENDINGS, image_size, is_dark_on_light, line_of, read_image, width_when_scaled
 from gatewise.data.inkml import CLASSES, Ink, read_inkml
-from gatewise.data.media import Loaded, MediaData, MediaOptions
+from gatewise.data.media import Loaded, MediaData, MediaOptions, left_out
 from gatewise.data.media_arrays import Answers, answers_of, cut, read_arrays, usable
 from gatewise.data.picture_files import find_pictures, probed, targets_in_python
 from gatewise.data.recordings import TEXTS, MediaFiles
-from gatewise.data.strokes import as_drawing, checked_points, counts_upwards
+from gatewise.data.strokes import as_drawing, checked_points
 from gatewise.errors import DataError
 
 LOOKED_AT = 8  # images that are decoded to tell what was understood
@@ -26,7 +26,8 @@ def read_handwriting(
 
     Args:
         data: ``.npz``: all points end to end, ``xy`` or ``x [sum, 2 or 3]`` with ``lengths``, or ``[N, T, 2 or 3]``;
-            the pen in the third column or in ``pen_up``, 1 at the end of a stroke; or images ``x [N, H, W]``, or their
+            the pen in the third column or in ``pen_up``, 1 at the end of a stroke; y counts downwards, as on a
+            screen, unless ``y_up`` is true; or images ``x [N, H, W]``, or their
             columns end to end ``[sum, H]`` with ``lengths``. Beside them ``text``, or ``label`` or ``y`` (with
             ``classes``, the names of numbered labels). ``.inkml``: a file or a folder. Images: a folder with one
             folder a class, or a manifest. In Python: a list of arrays ``[T, 2 or 3]`` or of images ``[H, W]``, of
@@ -109,7 +110,7 @@ def _of_npz(path: Path, options: MediaOptions, *, texts: bool, require_target: b
         np.array([len(item) for item in items], dtype=np.int64),
         source=source,
         layout=f'arrays: {"points" if strokes else "images"} from "{key}", {answers.told}; {layout}',
-        skipped=skipped,
+        skipped=left_out(skipped, count, "drawings" if strokes else "images"),
     )
     return _with(data, answers, kept)
 
@@ -148,10 +149,23 @@ def _drawings(
             )
         pens = cut(arrays["pen_up"], lengths, source, "pen_up", steps_axis=1)
     kept, skipped = usable(found, checked_points, source, skip_bad=skip_bad)
-    upwards = counts_upwards(np.concatenate([found[i][:, 1] for i in kept]))
+    upwards = _counts_upwards(arrays, source)
     drawings = [as_drawing(found[i], None if pens is None else pens[i], upwards=upwards) for i in kept]
-    told = "y counts upwards (none is above 0) and is turned" if upwards else "y counts downwards"
+    told = "y counts upwards (y_up) and is turned" if upwards else "y counts downwards"
+    if not upwards and max(float(found[i][:, 1].max()) for i in kept) < 0:
+        told += "; none is above 0: if it counts upwards, save y_up=True beside it"
     return drawings, kept, skipped, told
+
+
+def _counts_upwards(arrays: dict[str, np.ndarray], source: str) -> bool:
+    """What the file says of its y, never what its drawings look like: one is read the same whatever is beside it."""
+    said = arrays.get("y_up", np.False_)
+    if said.shape not in ((), (1,)) or said.dtype.kind not in "biu" or int(said.item()) not in (0, 1):
+        raise DataError(
+            f"{source}: expected y_up to be one True or False, got {said.dtype} of shape {said.shape}. "
+            "It says whether y counts upwards in all drawings of the file."
+        )
+    return bool(said.item())
 
 
 def _check_image(image: np.ndarray, where: str) -> None:
@@ -189,7 +203,7 @@ def _of_images(files: MediaFiles, options: MediaOptions, *, texts: bool) -> Medi
     told = _told([read_image(path) for path in files.paths[:LOOKED_AT]], height)
     return MediaData(
         "lines",
-        Loaded(lambda i: line_of(read_image(files.paths[i]), height), len(widths)),
+        Loaded(lambda i: line_of(read_image(files.paths[i]), height), len(widths), files.paths),
         np.array(widths, dtype=np.int64),
         files.targets,
         texts=texts,
@@ -198,7 +212,7 @@ def _of_images(files: MediaFiles, options: MediaOptions, *, texts: bool) -> Medi
         rows=files.rows,
         source=files.source,
         layout=f"{files.layout}; {told}",
-        skipped=skipped,
+        skipped=left_out(skipped, len(files) + len(skipped), "images"),
     )
 
 
@@ -228,7 +242,7 @@ def _of_inkml(files: MediaFiles, options: MediaOptions, *, texts: bool, require_
         rows=None if files.rows is None else [files.rows[place] for place in places],
         source=files.source,
         layout=f"InkML: {told}; y counts downwards",
-        skipped=skipped,
+        skipped=left_out(skipped, len(files) + len(skipped), "files"),
     )
 
 
@@ -282,5 +296,5 @@ def _of_arrays(data: Any, targets: Any, options: MediaOptions, *, texts: bool) -
         texts=are_texts,
         source=source,
         layout=layout,
-        skipped=skipped,
+        skipped=left_out(skipped, len(items), "drawings" if strokes else "images"),
     )

@@ -1,7 +1,5 @@
 """Strokes of a pen: the features a model is given, and points from files and arrays."""
 
-from typing import Any
-
 import numpy as np
 
 from gatewise.errors import DataError
@@ -79,12 +77,3 @@ def as_drawing(points: np.ndarray, pen_up: np.ndarray | None = None, *, upwards:
         drawing[:, 2] = points[:, 2] != 0
     drawing[-1, 2] = 1
     return drawing
-
-
-def counts_upwards(y: Any) -> bool:
-    """Whether y counts upwards: where none is above 0 and some are below, as pixels that are counted as on graph paper.
-
-    >>> counts_upwards(np.array([-3, 0])), counts_upwards(np.array([3, 0])), counts_upwards(np.array([-3, 3]))
-    (True, False, False)
-    """
-    return bool(len(y)) and float(np.max(y)) <= 0 and float(np.min(y)) < 0
