@@ -132,8 +132,9 @@ class Outputs(NamedTuple):
         state: the recurrent state after the last step, to carry on from; None where a model has none.
         encoded: ``[B, T, D*H]``, what a decoder attends to; None where nobody asks.
         attention: shares that the answer gives to the steps of the input: ``[B, T]``, or ``[B, S, T]`` for an answer
-            of ``S`` steps; zero in the padding. None where the model does not attend.
+            of ``S`` steps; zero in the padding. Of sound to its frames ``[B, F]``. None where a model does not attend.
         penalty: what the model itself adds to the mean loss in training (activation regularisation); else None.
+        attended: ``[B]``, valid steps of ``attention`` where it is not of the steps of the input; else None.
     """
 
     scores: Tensor
@@ -142,6 +143,7 @@ class Outputs(NamedTuple):
     encoded: Tensor | None = None
     attention: Tensor | None = None
     penalty: Tensor | None = None
+    attended: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,9 @@ class Prediction(NamedTuple):
     Attributes:
         value: a label, a number, a list of either, or a text.
         probabilities: one float a class, in the order of the adapter's labels; None where there are none.
-        attention: which share of it comes from each step of the input ``[T]``, or one such row for each of its own
-            steps ``[S][T]``; None where the model does not attend.
+        attention: which share of it comes from each step of the input ``[T]``, of sound from each frame of the model
+            ``[F]``, evenly over the recording, or one such row for each of its own steps ``[S][T]``; None where the
+            model does not attend.
         quantiles: of a forecast, pairs of a level between 0 and 1 and the values at it ``[h, K]``, in units of the
             data like ``value``; None where there are none.
         naive_error: of a forecast ``[K]``, that of its window (:class:`Window`); None elsewhere.

@@ -79,6 +79,22 @@ def test_one_direction_does_not_look_ahead():
     assert not torch.allclose(two(x)[:, : part.shape[1]], two(x[:, :2000]), atol=1e-3)
 
 
+def test_attention_is_told_of_the_frames_and_not_of_the_samples():
+    """As many shares as the recording has frames, the same alone as in a batch."""
+    data = whistles(6)
+    task, examples = task_of("audio-classification", data)
+    torch.manual_seed(0)
+    model = task.build(ModelConfig(recipe="audio-lstm", pool="attention", **SMALL)).eval()
+    batch = task.collate([examples[i] for i in range(6)])
+    outputs = model(batch)
+    shares = [answer.attention for answer in task.predict(model, batch, outputs)]
+    frames = [1 + (int(steps) - 200) // 80 for steps in data.steps]  # windows of 25 ms, one every 10 ms, at 8 kHz
+    assert [len(share) for share in shares] == frames == outputs.attended.tolist()
+    assert all(share.sum() == pytest.approx(1, abs=1e-5) and share.dtype == np.float32 for share in shares)
+    alone = task.collate([examples[2]])
+    np.testing.assert_allclose(task.predict(model, alone, model(alone))[0].attention, shares[2], atol=1e-5)
+
+
 def test_a_stream_has_the_scores_of_the_whole():
     """Every block of the stem has a stream, and the encoder a step."""
     model = speech_lstm(8000, 5, bidirectional=False, hidden_sizes=(8, 8), stem_channels=(6, 7),

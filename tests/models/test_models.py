@@ -188,6 +188,27 @@ def test_option_of_another_recipe():
         resolve(ModelConfig(recipe="bilstm", conv_channels=(3,)))
 
 
+@pytest.mark.parametrize(
+    ("recipe", "idle", "used", "needed"),
+    [
+        ("forecaster", {"samples": 7}, {"head": "autoregressive"}, 'model.head "autoregressive"'),
+        ("audio-lstm", {"halvings": 2}, {"conv_channels": (8, 8)}, "convolutions over an image"),
+        ("speech-lstm", {"time_mask": 7, "time_masks": 0}, {"time_masks": 1}, "model.time_masks above 0"),
+        ("audio-lstm", {"frequency_mask": 7, "frequency_masks": 0}, {"frequency_masks": 1}, "model.frequency_masks"),
+        ("tagger", {"character_hidden_size": 7, "character_size": 0}, {"character_size": 5}, "model.character_size"),
+    ],
+)
+def test_an_option_that_does_nothing_beside_the_others(recipe, idle, used, needed):
+    name, value = next(iter(idle.items()))
+    with pytest.raises(ConfigError) as caught:
+        resolve(ModelConfig(recipe=recipe, **idle))
+    assert str(caught.value).startswith(f"model.{name}: expected {needed}")
+    assert str(caught.value).endswith(f"got {value} without. Leave it out.")
+    assert getattr(resolve(ModelConfig(recipe=recipe, **{**idle, **used})), name) == value
+    default = getattr(resolve(ModelConfig(recipe=recipe)), name)
+    assert resolve(ModelConfig(recipe=recipe, **{**idle, name: default})), "as it stands in the settings of a run"
+
+
 def test_per_step_needs_another_recipe():
     with pytest.raises(OptionError, match="use recipe lstm or bilstm"):
         lstm_fcn(2, 3, pool="none")

@@ -136,7 +136,7 @@ def classified(
             Prediction(
                 adapter.labels.classes[adapter.labels.decide(row)],
                 row.tolist(),
-                looked(steps, rng) if attends else None,
+                looked(max(1, steps // 80) if kind == "audio" else steps, rng) if attends else None,  # of sound: frames
             )
             for row, steps in zip(chances, data.steps.tolist(), strict=True)
         ]

@@ -72,8 +72,12 @@ class SequenceModel(nn.Module):
         x, lengths = at_the_door(x, lengths)
         before = every_length(x, lengths)
         x = self.augmentation(x)
+        attended = None
         for block in self.stem:
             x, lengths = block(x, lengths)
+            if getattr(block, "makes_frames", False):  # a share of a single sample says nothing, and takes its place
+                steps, before = x.shape[1], every_length(x, lengths)
+                attended = before
         encoded = self.encoder(x, lengths, state)
         mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
         after = every_length(x, lengths)
@@ -85,7 +89,8 @@ class SequenceModel(nn.Module):
                 attention = spread_shares(shares, after, before, steps)
         else:
             pooled = self.pool(encoded.steps, mask, encoded.last)
-        return Outputs(self.head(pooled), after, encoded.state, encoded.steps, attention)
+        attended = None if attention is None else attended
+        return Outputs(self.head(pooled), after, encoded.state, encoded.steps, attention, attended=attended)
 
 
 class ConvolutionBeside(nn.Module):
@@ -187,7 +192,8 @@ def spread_shares(shares: Tensor, after: Tensor, before: Tensor, steps: int) -> 
         steps: ``T`` of the answer.
 
     Returns:
-        ``[B, T]``, zero in the padding.
+        ``[B, T]``, zero in the padding; computed in float64, or the small shares of long sequences would be lost in the
+        sum of all before them.
 
     Example:
         >>> spread_shares(torch.tensor([[0.75, 0.25, 0.0]]), torch.tensor([2]), torch.tensor([4]), 5).tolist()
@@ -195,13 +201,15 @@ def spread_shares(shares: Tensor, after: Tensor, before: Tensor, steps: int) -> 
     """
     if shares.shape[1] == steps and not torch.compiler.is_compiling() and torch.equal(after, before):
         return shares
-    total = torch.cat([shares.new_zeros(len(shares), 1), shares], 1).cumsum(1)  # [B, T' + 1]: until each border
-    ratio = (after / before.clamp(min=1))[:, None]
-    border = torch.arange(steps + 1, device=shares.device) * ratio
+    there = torch.device("cpu") if shares.device.type == "mps" else shares.device  # where there is float64
+    total = nn.functional.pad(shares.to(there, torch.float64), (1, 0)).cumsum(1)  # [B, T' + 1]: until each border
+    after, before = after.to(there), before.to(there)
+    ratio = (after.double() / before.clamp(min=1))[:, None]
+    border = torch.arange(steps + 1, device=there) * ratio
     border = torch.minimum(border, after[:, None].to(border.dtype))
     lower = border.floor().long().clamp(max=shares.shape[1] - 1)
-    until = torch.lerp(total.gather(1, lower), total.gather(1, lower + 1), (border - lower).to(total.dtype))
-    return until.diff(dim=1)
+    until = torch.lerp(total.gather(1, lower), total.gather(1, lower + 1), border - lower)
+    return until.diff(dim=1).to(shares)
 
 
 def every_length(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -77,6 +77,8 @@ class LogMel(nn.Module):
         5.4. Jaitly & Hinton 2013, Vocal tract length perturbation improves speech recognition.
     """
 
+    makes_frames = True  # a step of the output is no step of the input with more features
+
     window: Tensor
     filters: Tensor
     centres: Tensor

@@ -82,12 +82,13 @@ def attends(predictions: Sequence[Prediction]) -> bool:
     return any(prediction.attention is not None for prediction in predictions)
 
 
-def shares(prediction: Prediction | None, steps: int) -> np.ndarray | None:
-    """What share of the attention each step ``[steps]`` got; None without any."""
-    if prediction is None or prediction.attention is None:
+def shares(data: MediaData, item: Item) -> np.ndarray | None:
+    """What share of the attention each step got, of sound each frame of the model; None without any."""
+    if item.prediction is None or item.prediction.attention is None:
         return None
-    found: np.ndarray = np.nan_to_num(np.asarray(prediction.attention, dtype=np.float64))
-    return found if found.shape == (steps,) and found.any() else None
+    found: np.ndarray = np.nan_to_num(np.asarray(item.prediction.attention, dtype=np.float64))
+    fits = found.ndim == 1 and (data.kind == "audio" or len(found) == int(data.steps[item.place]))
+    return found if fits and found.any() else None
 
 
 def drawings(data: MediaData, items: Sequence[Item], *, wide: bool = False) -> Html:
@@ -115,8 +116,7 @@ def _drawn(data: MediaData, item: Item, *, wide: bool) -> Html:
 
 
 def _figure(data: MediaData, values: np.ndarray, item: Item) -> "Figure":
-    steps = int(data.steps[item.place])
-    seen, letters = shares(item.prediction, steps), item.letters
+    seen, letters = shares(data, item), item.letters
     if data.kind == "audio":
         return media_plots.audio(values, data.rate or 1.0, shares=seen, letters=letters)
     if data.kind == "strokes":
@@ -129,14 +129,14 @@ def _figure(data: MediaData, values: np.ndarray, item: Item) -> "Figure":
 
 def _looked(data: MediaData, item: Item) -> str:
     """Where most of the attention went, in words."""
-    steps = int(data.steps[item.place])
-    seen = shares(item.prediction, steps)
-    if seen is None or steps < 2:
+    seen = shares(data, item)
+    if seen is None or len(seen) < 2:
         return ""
-    parts = [(float(seen[part].sum()), part) for part in media_plots.stretches_of(steps)]
+    parts = [(float(seen[part].sum()), part) for part in media_plots.stretches_of(len(seen))]
     most, part = max(parts, key=lambda pair: pair[0])
     if data.rate:
-        where = f"{part[0] / data.rate:.2f} to {(part[-1] + 1) / data.rate:.2f} s"
+        each = int(data.steps[item.place]) / data.rate / len(seen)  # seconds
+        where = f"{part[0] * each:.2f} to {(part[-1] + 1) * each:.2f} s"
     else:
         where = f"{UNITS[data.kind][1]} {part[0]} to {part[-1]}"
     return f" Most attention, {percent(most)}, to {where}."

@@ -50,7 +50,7 @@ def audio(
     Args:
         wave: ``[T]``, -1 to 1.
         rate: samples a second.
-        shares: attention to each sample ``[T]``; None for none.
+        shares: attention to each frame ``[F]``, evenly over the recording; None for none.
         letters: what was read where; drawn between the two.
         height: of the figure, in pixels, without the strip of attention.
     """
