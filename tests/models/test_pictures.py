@@ -18,6 +18,8 @@ from gatewise.models.recipes import lstm
 from gatewise.models.sequence_model import spread_shares
 from gatewise.tasks import SIDES, TASKS, LossConfig
 from gatewise.testing.tasks import check_task
+from gatewise.training.config import Config, TrainConfig
+from gatewise.training.prepare import prepare
 
 COUNT = 16
 
@@ -155,6 +157,17 @@ def test_spread_shares_against_pieces(left, steps, seed):
     np.testing.assert_allclose(got[steps:].numpy(), 0, atol=1e-12)
 
 
+@pytest.mark.parametrize("steps", [32_000, 480_000])
+def test_shares_of_long_sequences_do_not_drift(steps):
+    """Every step of a stretch has the same share, and together they have that of the stretch."""
+    left = steps // 160
+    shares = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(left)))[None].float()
+    got = spread_shares(shares, torch.tensor([left]), torch.tensor([steps]), steps)
+    assert got.dtype == torch.float32
+    expected = (shares.double() / 160).repeat_interleave(160, 1)
+    np.testing.assert_allclose(got.double().numpy(), expected.numpy(), rtol=1e-5, atol=1e-14)
+
+
 def test_shares_stay_where_no_step_is_lost():
     shares = torch.rand(2, 5)
     lengths = torch.tensor([5, 2])
@@ -213,6 +226,22 @@ def test_a_frame_that_decides_has_the_share():
     assert np.mean(before) < 0.8 * np.mean(steps), "what comes before the picture tells nothing yet"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_signs_are_split_by_class_and_writing_at_random(seed):
+    """Of 90 and 10 signs a fifth each; a text is no class."""
+    rng = np.random.default_rng(0)
+    names = ["common"] * 90 + ["rare"] * 10
+    items = [rng.normal(size=(4, 3)) for _ in names]
+    config = Config("handwriting", train=TrainConfig(seed=seed))
+    prepared = prepare(read_handwriting(items, names, MediaOptions()), None, config)
+    assert (prepared.valid_data.targets.count("common"), prepared.valid_data.targets.count("rare")) == (18, 2)
+    assert not prepared.notes
+    texts = read_handwriting(items, [f"word {k}" for k in range(100)], MediaOptions(target="text"))
+    prepared = prepare(texts, None, config)
+    assert len(prepared.valid_data) == 20
+    assert not [note for note in prepared.notes if "class" in note]
+
+
 # From a file to answers -----------------------------------------------------------------------------------------------
 
 QUICK = {"train.epochs": 2, "train.batch_size": 4, "train.threads": 1, "train.device": "cpu"}
@@ -228,12 +257,13 @@ def test_trained_kept_and_asked_again(tmp_path, kind):
     answer = {"text" if data.texts else "label": np.array(data.targets)}
     np.savez(tmp_path / "a.npz", **content, lengths=data.steps, **answer)
     np.savez(tmp_path / "b.npz", **content, lengths=data.steps)
+    height = {"data.media.height": 8} if kind == "lines" else {}
     settings_of_model = {f"model.{key}": value for key, value in options.items() if not key.startswith("stem")}
     run = gatewise.train(
         name,
         data=tmp_path / "a.npz",
         out=tmp_path / "run",
-        settings={**QUICK, "model.hidden_sizes": [8], "data.media.height": 8, **settings_of_model},
+        settings={**QUICK, "model.hidden_sizes": [8], **height, **settings_of_model},
         report=False,
     )
     assert run.config.model.recipe == recipe

@@ -18,6 +18,7 @@ from gatewise.training.config import (
     merge,
     parse_setting,
     read_toml,
+    settle,
     to_plain,
 )
 
@@ -73,6 +74,17 @@ def test_types_are_strict():
     with pytest.raises(ConfigError, match=r"train.epochs: .*'3'"):
         from_plain({"task": "regression", "train": {"epochs": "3"}})
     assert from_plain({"task": "regression", "train": {"lr": 1}}).train.lr == 1.0
+
+
+@pytest.mark.parametrize(
+    ("sequences", "epochs"),
+    [(40, 125), (216, 125), (1000, 32), (6400, 30), (6401, 30), (7000, 28), (20_000, 10), (64_000, 3), (10**7, 3)],
+)
+def test_epochs_where_nobody_says(sequences, epochs):
+    """At least 1,000 steps, and 30 epochs where they are at most about 6,000 steps; never fewer than 3."""
+    settled = settle(TrainConfig(), sequences=sequences, hidden_size=64)
+    assert settled.epochs == epochs
+    assert settle(TrainConfig(epochs=7), sequences=sequences, hidden_size=64).epochs == 7
 
 
 def test_merge_and_parse():

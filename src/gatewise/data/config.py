@@ -54,7 +54,7 @@ class MediaConfig:
     height: Annotated[int, Field(ge=4, le=512)] = 28
     """Images of lines: pixels to scale their height to."""
     size: Annotated[int, Field(ge=4, le=1024)] | None = 64
-    """Frames of films: pixels to scale their longer side to."""
+    """Frames of films: pixels to scale their longer side to; none takes that of the first film."""
     frames: Annotated[int, Field(ge=1)] | None = None
     """Films: at most so many frames of a clip, evenly over it; none takes all."""
     lowercase: bool = False

@@ -1,7 +1,7 @@
 """`ModelConfig`: which recipe, with which sizes."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -174,6 +174,18 @@ class ModelConfig:
     """Which LSTM equations."""
 
 
+# Options that say something only beside another one: what it takes, and whether it is so.
+BESIDE: dict[str, tuple[str, Callable[[ModelConfig], bool]]] = {
+    "samples": ('model.head "autoregressive"', lambda config: config.head == "autoregressive"),
+    "halvings": (
+        "convolutions over an image (model.conv_channels, model.image_channels)",
+        lambda config: bool(config.conv_channels or config.image_channels),
+    ),
+    "time_mask": ("model.time_masks above 0", lambda config: config.time_masks != 0),
+    "frequency_mask": ("model.frequency_masks above 0", lambda config: config.frequency_masks != 0),
+    "character_hidden_size": ("model.character_size above 0", lambda config: config.character_size != 0),
+}
+
 SEARCH = dict(inspect.signature(Search).parameters)  # options of every recipe of a transcriber
 
 
@@ -181,7 +193,7 @@ def resolve(config: ModelConfig) -> ModelConfig:
     """The same with every None replaced by the recipe's default; options that the recipe has not stay None.
 
     Raises:
-        ConfigError: an option is set that the recipe does not have.
+        ConfigError: an option is set that the recipe does not have, or that does nothing beside the others.
     """
     if config.recipe == "auto":  # the data decide first
         return config
@@ -203,9 +215,15 @@ def resolve(config: ModelConfig) -> ModelConfig:
                 )
         elif value is None:
             defaults[option.name] = offered[option.name].default
+    resolved = replace(config, **defaults)
+    problems += [
+        f"model.{name}: expected {needed} with it, got {getattr(config, name)} without. Leave it out."
+        for name, (needed, is_so) in BESIDE.items()
+        if name in offered and getattr(resolved, name) != offered[name].default and not is_so(resolved)
+    ]
     if problems:
         raise ConfigError("; ".join(problems))
-    return replace(config, **defaults)
+    return resolved
 
 
 def build(config: ModelConfig, sizes: Mapping[str, Any]) -> nn.Module:

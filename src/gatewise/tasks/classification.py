@@ -83,13 +83,14 @@ def of_labels(
 
 
 def shares(outputs: Outputs, batch: Batch) -> list[np.ndarray | None]:
-    """What share each real step of a row has in its answer ``[T]``; None for a model that does not attend.
+    """What share each real step of a row has in its answer ``[T]``, of sound each frame; None without attention.
 
-    Arrays: as lists of numbers the samples of a recording would take eight times the memory.
+    Arrays: lists of numbers would take eight times the memory.
     """
     if outputs.attention is None:
         return [None] * len(batch.lengths)
-    rows = zip(outputs.attention.detach().float().cpu().numpy(), batch.lengths.tolist(), strict=True)
+    lengths = batch.lengths if outputs.attended is None else outputs.attended
+    rows = zip(outputs.attention.detach().float().cpu().numpy(), lengths.tolist(), strict=True)
     return [row[:length].copy() for row, length in rows]
 
 

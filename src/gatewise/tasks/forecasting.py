@@ -37,6 +37,11 @@ def forecasting(config: LossConfig, adapter: SeriesAdapter) -> Task:
     """
     check_loss(config, "forecasting", "distribution", "levels", "unit")
     likelihood = make_likelihood(config.distribution, config.levels or LEVELS)
+    if likelihood.quantile is None and config.levels != LossConfig().levels:
+        raise ConfigError(
+            f'loss.levels: expected none with distribution "{likelihood.name}", got {config.levels}. It forecasts a '
+            'number alone; take "quantile" for levels.'
+        )
     if 0.5 not in (config.levels or LEVELS):
         raise ConfigError(
             f"loss.levels: expected 0.5 among them, whose value is the forecast itself, got {config.levels}. Add it."

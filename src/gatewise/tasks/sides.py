@@ -58,7 +58,8 @@ class DataSide:
             where one reads for it: what it was trained on is then looked for again. Without ``require_target`` answers
             may be missing.
         fit: measures training data.
-        split: how validation data are taken where nobody says: ``"stratified"``, ``"random"`` or ``"time"``.
+        split: how validation data are taken where nobody says: ``"stratified"`` (transcripts of media, which are no
+            classes: at random), ``"random"`` or ``"time"``.
         classes: every class that occurs, so that one which a split leaves out of training is known too; None where
             answers are no classes.
         unsupervised: what is to be predicted is in the data themselves; nobody gives targets.
@@ -296,7 +297,31 @@ def _read_media(
     if adapter is not None:
         options = replace(options, rate=None if adapter.rate is None else int(adapter.rate))
         texts = adapter.labels is None
-    return reader(data, targets, options, texts=texts, require_target=require)
+    found = reader(data, targets, options, texts=texts, require_target=require)
+    if adapter is None:
+        _refuse_of_other_kinds(config.media, found)
+    return found
+
+
+# What says something of some kinds of media alone, or of transcripts.
+OF_KINDS: dict[str, tuple[str, ...]] = {
+    "rate": ("audio",),
+    "height": ("lines",),
+    "size": ("frames",),
+    "frames": ("frames", "skeletons"),
+    "lowercase": ("transcripts",),
+    "ngram_order": ("transcripts",),
+}
+IN_WORDS = {"audio": "recordings", "lines": "images of lines", "skeletons": "clips of skeletons"}
+
+
+def _refuse_of_other_kinds(media: MediaConfig, data: MediaData) -> None:
+    """Raises ConfigError where a setting says nothing of what was found."""
+    found = {data.kind, "transcripts" if data.texts else "classes"}
+    for name, kinds in OF_KINDS.items():
+        if (value := getattr(media, name)) != getattr(MediaConfig(), name) and found.isdisjoint(kinds):
+            what = "classes" if "transcripts" in kinds else IN_WORDS.get(data.kind, data.noun)
+            raise ConfigError(f"data.media.{name}: expected none with {what}, got {value}. Leave it out.")
 
 
 # What has no columns of numbers, and what to do instead.
@@ -313,6 +338,13 @@ def _at_its_rate(config: DataConfig, data: MediaData) -> DataConfig:
     """Recordings beside these are brought to the rate of these."""
     rate = None if data.rate is None else int(data.rate)
     return replace(config, media=replace(config.media, rate=rate))
+
+
+def _at_its_size(config: DataConfig, data: MediaData) -> DataConfig:
+    """Films beside these are brought to the size of these, also where nobody gave any."""
+    if data.kind != "frames" or config.media.size is not None:
+        return config
+    return replace(config, media=replace(config.media, size=max(data.items[0].shape[1:3])))
 
 
 def _fit_media(data: MediaData, config: DataConfig) -> MediaAdapter:
@@ -410,6 +442,7 @@ SIDES = {
     "handwriting": DataSide(
         partial(_read_media, "handwriting", read_handwriting, False),
         _fit_media,
+        split="stratified",
         classes=_classes_of_media,
         model=_recipe_of_media,
         tried=too_short,
@@ -420,5 +453,6 @@ SIDES = {
         split="stratified",
         classes=_classes_of_media,
         model=_recipe_of_media,
+        settle=_at_its_size,
     ),
 }

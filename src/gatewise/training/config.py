@@ -29,7 +29,8 @@ class TrainConfig:
     __pydantic_config__ = _STRICT
 
     epochs: Annotated[int, Field(ge=0)] = 0
-    """Passes over the training data; 0 for as many as 1,000 steps take, but at least 30."""
+    """Passes over the training data; 0 for as many as 1,000 steps take, but at least 30, or, where these are more than
+    6,000 steps, as many as 6,000 steps take, but at least 3."""
     batch_size: Annotated[int, Field(ge=0)] = 0
     """Sequences per step; 0 for an eighth of the data, but at least 4 and at most 32."""
     lr: Annotated[float, Field(gt=0, le=100)] = 2e-3
@@ -195,7 +196,8 @@ def settle(config: TrainConfig, *, sequences: int, hidden_size: int) -> TrainCon
     """
     batch_size = config.batch_size or min(32, max(4, sequences // 8))
     steps_per_epoch = max(1, -(-sequences // batch_size))
-    epochs = config.epochs or max(30, -(-1000 // steps_per_epoch))
+    least = min(30, max(3, -(-6000 // steps_per_epoch)))
+    epochs = config.epochs or max(least, -(-1000 // steps_per_epoch))
     threads = config.threads or suggested_threads(batch_size, hidden_size)
     return replace(config, epochs=epochs, batch_size=batch_size, threads=threads)
 
@@ -208,8 +210,10 @@ def with_defaults(plain: Mapping[str, Any]) -> Plain:
     settings: Plain = {}
     for table, name in ((TASK_SETTINGS, task), (RECIPE_SETTINGS, recipe)):
         settings = merge(settings, table.get(name, {}) if isinstance(name, str) else {})
-    if isinstance(recipe, str) and recipe in RECIPES and "augment" not in inspect.signature(RECIPES[recipe]).parameters:
-        settings.get("model", {}).pop("augment", None)  # it is refused as a recipe for other data, not for this
+    if isinstance(recipe, str) and recipe in RECIPES and "model" in settings:
+        # What a task sets of a model and this one has not: it is refused as a recipe for other data, not for this.
+        has = {"recipe", *inspect.signature(RECIPES[recipe]).parameters}
+        settings["model"] = {name: value for name, value in settings["model"].items() if name in has}
     data = plain.get("data")
     if isinstance(data, Mapping) and data.get("scale") == "none":
         # The sizes of these changes are meant for scaled inputs.
