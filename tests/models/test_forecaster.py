@@ -190,6 +190,20 @@ def test_paths_are_drawn_from_what_the_decoder_says(independent):
     assert torch.equal(model.sample(window), paths)
 
 
+@CHANNELS
+def test_paths_are_the_same_however_many_are_drawn_at_once(independent, monkeypatch):
+    model = awake(model_of("normal", head="autoregressive", independent=independent, samples=10))
+    window, rows = windows(), []
+    whole = model.sample(window)
+    model.head.register_forward_pre_hook(lambda head, inputs: rows.append(len(inputs[0].state)))
+    for most in (1, 8, 20, 1000):
+        monkeypatch.setattr("gatewise.models.forecaster.ROWS_AT_ONCE", most)
+        rows.clear()
+        torch.testing.assert_close(model.sample(window), whole, atol=1e-6, rtol=1e-5)
+        assert sum(rows) == 10 * 3 * (2 if independent else 1)
+        assert max(rows) <= max(most, 6 if independent else 3)
+
+
 class WalkOn(torch.nn.Module):
     """In place of the decoder's LSTM: the value before, and what makes a deviation of 1."""
 

@@ -15,6 +15,7 @@ from gatewise.types import Batch, Outputs, Window
 
 HEADS = ("direct", "autoregressive")
 SKIPS = ("none", "last", "seasonal", "linear", "linear-last", "linear-seasonal")
+ROWS_AT_ONCE = 1 << 14  # that a decoder draws paths for, whatever the number of windows, channels and paths
 SAMPLING_SEED = 0  # of the paths that an autoregressive forecast draws: each forecast of a window is the same
 
 
@@ -36,14 +37,30 @@ class Layout(NamedTuple):
 class Past(NamedTuple):
     """The past of ``R`` rows, ready to be read: a row is a window, or one channel of it.
 
-    ``values [R, C, k]`` and ``observed [R, C, k]`` (1 or 0) of the row's ``k`` channels, ``covariates [R, C, c]``; all
-    zero where nothing was observed. ``last [R, k]``: the last observed values.
+    ``values [R, C, k]``, zero where nothing was observed, and ``observed [R, C, k]`` (1 or 0) of the row's ``k``
+    channels; ``covariates [R, C, c]``, known at every step of the window and zero before its first. ``last [R, k]``:
+    the last observed values, zero where none was.
     """
 
     values: Tensor
     observed: Tensor
     covariates: Tensor
     last: Tensor
+
+
+class Ready(NamedTuple):
+    """What a head makes the answer of, for ``R`` rows of ``k`` channels and ``h`` steps.
+
+    ``state [R, H]`` of the encoder; ``last [R, k]``, the last observed values; ``base [R, h, k]``, what the answer is
+    counted from; ``ahead [R, h, F]``, what is known of each step; ``loc`` and ``scale [R, 1, k]`` of the rows.
+    """
+
+    state: Tensor
+    last: Tensor
+    base: Tensor
+    ahead: Tensor
+    loc: Tensor
+    scale: Tensor
 
 
 class Forecaster(nn.Module):
@@ -137,10 +154,8 @@ class Forecaster(nn.Module):
 
     def run(self, window: Window, lengths: Tensor | None = None, targets: Tensor | None = None) -> Outputs:
         """Scores ``[B, h, K, P]``; ``targets [B, h, K]`` are what an autoregressive head reads in training."""
-        past, state, base = self.read(window, lengths)
         fed = None if targets is None or not self.training else self.in_rows(targets)
-        loc, scale = self.units(window)
-        scores = self.head(state, past.last, base, self.ahead(window), fed, None, loc, scale)  # [R, h, k, P]
+        scores = self.head(self.read(window, lengths), fed)  # [R, h, k, P]
         every = torch.full((len(window.past),), self.layout.horizon, device=scores.device)
         return Outputs(self.in_windows(scores), every)
 
@@ -148,24 +163,25 @@ class Forecaster(nn.Module):
     def sample(self, window: Window, lengths: Tensor | None = None) -> Tensor:
         """Paths ``[N, B, h, K]``, scaled, that the decoder draws step by step, each reading what it drew.
 
-        The numbers behind the draws are the same for every window and every call.
+        The numbers behind the draws are the same for every window and every call. As many paths are drawn at once as
+        :data:`ROWS_AT_ONCE` rows hold, so that memory does not grow with their number.
         """
-        past, state, base = self.read(window, lengths)
-        loc, scale = self.units(window)
+        ready = self.read(window, lengths)
         generator = torch.Generator().manual_seed(SAMPLING_SEED)
         # Stratified at each step: as many paths in each part of the distribution.
         ranks = torch.rand(self.layout.horizon, self.samples, generator=generator).argsort(1).T  # [N, h]
         uniform = (ranks + torch.rand(ranks.shape, generator=generator)) / self.samples
-        uniform = uniform.clamp(1e-6, 1 - 1e-6).to(state)
-        rows = len(state)
-        many = [part.repeat(self.samples, *[1] * (part.ndim - 1)) for part in (state, past.last, base)]  # [N*R, ...]
-        ahead, loc, scale = (part.repeat(self.samples, 1, 1) for part in (self.ahead(window), loc, scale))
-        values = self.head(*many, ahead, None, uniform.repeat_interleave(rows, 0), loc, scale)  # [N*R, h, k]
-        paths = values.view(self.samples, rows, *values.shape[1:])
-        return torch.stack([self.in_windows(path[..., None])[..., 0] for path in paths])
+        uniform = uniform.clamp(1e-6, 1 - 1e-6).to(ready.state)
+        rows, paths = len(ready.state), []
+        for levels in torch.split(uniform, max(1, ROWS_AT_ONCE // max(1, rows))):  # [n, h]
+            many = Ready(*(part.repeat(len(levels), *[1] * (part.ndim - 1)) for part in ready))  # [n*R, ...]
+            values = self.head(many, uniform=levels.repeat_interleave(rows, 0))
+            paths.append(self.in_windows(values[..., None])[..., 0])  # [n*B, h, K]
+        drawn = torch.cat(paths)
+        return drawn.view(self.samples, len(window.past), *drawn.shape[1:])
 
-    def read(self, window: Window, lengths: Tensor | None) -> tuple[Past, Tensor, Tensor]:
-        """The past in rows, the encoder's last state ``[R, H]``, and what answers are counted from ``[R, h, k]``."""
+    def read(self, window: Window, lengths: Tensor | None) -> Ready:
+        """Everything of a window that the head needs."""
         past = self.at_the_door(window, lengths)
         encoded = self.encoder(self.patches(self.in_patches(past)))
         state = encoded.last
@@ -176,7 +192,8 @@ class Forecaster(nn.Module):
             origin = past.last[:, None] if self.skip != "linear" else 0.0
             from_there = (past.values - origin) * past.observed
             base = base + self.linear(from_there.transpose(1, 2)).transpose(1, 2)
-        return past, self.dropout(state), base
+        ahead = self.repeated(window.future.to(window.past.dtype))
+        return Ready(self.dropout(state), past.last, base, ahead, *self.units(window))
 
     def counted_from(self, past: Past) -> Tensor:
         """What the answer is counted from before anything is learnt, ``[R, h, k]``."""
@@ -223,10 +240,6 @@ class Forecaster(nn.Module):
         x = nn.functional.pad(x, (0, 0, missing, 0))
         return x.reshape(x.shape[0], -1, self.patch_size * x.shape[2])
 
-    def ahead(self, window: Window) -> Tensor:
-        """What is known of the steps ahead, ``[R, h, F]``."""
-        return self.repeated(window.future.to(window.past.dtype))
-
     def units(self, window: Window) -> tuple[Tensor, Tensor]:
         """Location and scale of each row, ``[R, 1, k]``."""
         return tuple(self.in_rows(part.to(window.past.dtype)[:, None]) for part in (window.loc, window.scale))  # type: ignore[return-value]
@@ -271,23 +284,13 @@ class Direct(nn.Module):
             self.each_step = nn.Linear(decoder_size, channels * likelihood.size)
             _begin_small(self.each_step)
 
-    def forward(
-        self,
-        state: Tensor,
-        last: Tensor,
-        base: Tensor,
-        ahead: Tensor,
-        fed: Tensor | None,
-        uniform: Tensor | None,
-        loc: Tensor,
-        scale: Tensor,
-    ) -> Tensor:
-        """State ``[R, H]`` to parameters ``[R, h, k, P]``, the first counted from ``base [R, h, k]``."""
-        parameters = self.all_steps(state).view(-1, *self.shape)
+    def forward(self, ready: Ready, fed: Tensor | None = None) -> Tensor:
+        """Parameters ``[R, h, k, P]``, the first counted from the base; what is fed to others is not looked at."""
+        parameters = self.all_steps(ready.state).view(-1, *self.shape)
         if self.each_step is not None:
-            hidden = torch.relu(self.of_state(state)[:, None] + self.of_step(ahead))
+            hidden = torch.relu(self.of_state(ready.state)[:, None] + self.of_step(ready.ahead))
             parameters = parameters + self.each_step(hidden).view(-1, *self.shape)
-        return _counted_from(base, parameters)
+        return _counted_from(ready.base, parameters)
 
 
 class Decoder(nn.Module):
@@ -326,18 +329,12 @@ class Decoder(nn.Module):
         self.scores = nn.Linear(decoder_size, channels * likelihood.size)
         _begin_small(self.scores)
 
-    def forward(
-        self,
-        state: Tensor,
-        last: Tensor,
-        base: Tensor,
-        ahead: Tensor,
-        fed: Tensor | None,
-        uniform: Tensor | None,
-        loc: Tensor,
-        scale: Tensor,
-    ) -> Tensor:
-        """Parameters ``[R, h, k, P]``; with ``uniform [R, h]`` the values ``[R, h, k]`` of paths with these ranks."""
+    def forward(self, ready: Ready, fed: Tensor | None = None, uniform: Tensor | None = None) -> Tensor:
+        """Parameters ``[R, h, k, P]``; with ``uniform [R, h]`` the values ``[R, h, k]`` of paths with these ranks.
+
+        ``fed [R, h, k]`` are the values that it reads in training; without them it reads its own.
+        """
+        state, last, base, ahead, loc, scale = ready
         context = torch.tanh(self.begin(state))[:, None]  # [R, 1, D], seen at every step
         if fed is not None:
             before = torch.cat([last[:, None], fed[:, :-1]], 1)
