@@ -1,6 +1,7 @@
 """Recordings from folders, manifests and Python; what cannot be read is named."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -43,6 +44,14 @@ def steps_are_lengths(data):
     assert data.steps.dtype == np.int64
     assert [len(item) for item in data.items] == data.steps.tolist()
     assert all(item.dtype == np.float32 and item.ndim == 1 for item in data.items)
+
+
+def test_a_recording_that_changes_while_it_is_learnt_from(classes):
+    data = read_audio(classes, None, DEFAULT)
+    write(classes / "no" / "c.wav", -tone(300))  # as long as before, so that its header says the same
+    os.utime(classes / "no" / "c.wav", (0, 0))
+    with pytest.raises(DataError, match=r"c\.wav: expected the file as it was at first, got another content"):
+        data.items[0]
 
 
 # Folders and manifests ----------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ def test_sample_of_omniglot_is_as_its_readme_says():
         data = read_handwriting(str(files[f"{part}.npz"]), None, MediaOptions(group="drawer"))
         told = describe_media(data)
         assert told.kind == "strokes" and told.items == count
+        assert "y counts upwards (y_up)" in data.layout
         assert [number for _, number in told.classes] == [count // 24] * 24
         assert (told.classes[0][0], told.classes[-1][0]) == ("alpha", "omega")
         drawers.append({name for name, _ in told.groups})

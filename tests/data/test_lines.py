@@ -34,6 +34,18 @@ def test_lines_are_those_of_the_definition(tmp_path_factory, text, chunk):
     assert len(mapped) == len(list(mapped))
 
 
+def test_a_file_that_is_cut_off_while_it_is_read(tmp_path):
+    """Reading beyond the end of a file that is mapped ends the process; here it is an error."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"0123456\n" * 4000)
+    mapped = map_lines(path)
+    assert mapped[3999] == "0123456"
+    with path.open("r+b") as file:
+        file.truncate(80)
+    with pytest.raises(DataError, match=r"a\.txt: expected the 32,000 bytes that it had at first, got 80"):
+        mapped[3999]
+
+
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)])
 def test_packed_files(tmp_path, suffix, pack):
     path = tmp_path / f"a.txt{suffix}"

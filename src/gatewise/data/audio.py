@@ -17,13 +17,12 @@ from gatewise.data.audio_files import (
     resampled_length,
 )
 from gatewise.data.fields import label_text
-from gatewise.data.media import Loaded, MediaData, MediaOptions
+from gatewise.data.media import Loaded, MediaData, MediaOptions, left_out
 from gatewise.data.recordings import MediaFiles, find_media, of_table
 from gatewise.data.text_table import table_of
 from gatewise.errors import DataError
 
 NOUN = "recordings"
-SHOWN = 3  # recordings that a note names; of the others it says how many
 
 
 def read_audio(
@@ -127,7 +126,7 @@ def _lazy(files: MediaFiles, headers: Sequence[Header], rate: int) -> Loaded:
         except DataError as error:
             raise _unreadable(files.where(index), error) from error
 
-    return Loaded(load, len(files))
+    return Loaded(load, len(files), files.paths)
 
 
 def _look_through(
@@ -182,12 +181,7 @@ def _layout(form: str, headers: Sequence[Header], rate: int) -> str:
 
 
 def _note(bad: Sequence[_Bad], kept: int) -> tuple[str, ...]:
-    if not bad:
-        return ()
-    names = ", ".join(f"{one.name} ({one.reason})" for one in bad[:SHOWN])
-    more = f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
-    total = len(bad) + kept
-    return (f"{len(bad):,} of {total:,} {NOUN} {'was' if len(bad) == 1 else 'were'} left out: {names}{more}.",)
+    return left_out([f"{one.name} ({one.reason})" for one in bad], len(bad) + kept, NOUN)
 
 
 # Python -------------------------------------------------------------------------------------------------------------

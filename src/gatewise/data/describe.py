@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from gatewise.data.batching import epoch_order, padding_share
 from gatewise.data.dataset import SequenceData, default_channels
 from gatewise.data.scaling import mean_and_std, moments
+from gatewise.data.text_description import as_lines
 from gatewise.errors import DataError
 
 BATCH_SIZE = 32
@@ -102,10 +103,7 @@ class Description:
 
     def to_text(self) -> str:
         """A few lines for a terminal."""
-        rows = self.rows()
-        width = max(len(name) for name, _ in rows)
-        lines = [self.source, *(f"  {name:<{width}}  {value}" for name, value in rows)]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return as_lines(self.source, self.rows(), self.notes)
 
 
 def describe(data: SequenceData) -> Description:

@@ -9,8 +9,8 @@ import numpy as np
 
 from gatewise.data.batching import epoch_order, padding_share
 from gatewise.data.describe import BATCH_SIZE, FEW_EXAMPLES, IMBALANCE
-from gatewise.data.media import Kind, MediaData
-from gatewise.data.text_description import Spread, in_words, listed
+from gatewise.data.media import NOUNS, Kind, Loaded, MediaData
+from gatewise.data.text_description import Spread, as_lines, in_words, listed
 from gatewise.errors import DataError
 
 STEPS: dict[Kind, str] = {
@@ -111,17 +111,15 @@ class MediaDescription:
 
     def to_text(self) -> str:
         """A few lines for a terminal."""
-        rows = self.rows(MediaData(self.kind, [], np.zeros(0, np.int64)).noun)
-        width = max(len(name) for name, _ in rows)
-        lines = [self.source, *(f"  {name:<{width}}  {value}" for name, value in rows)]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return as_lines(self.source, self.rows(NOUNS[self.kind]), self.notes)
 
 
-def describe_media(data: MediaData) -> MediaDescription:
+def describe_media(data: MediaData, *, unread: bool = False) -> MediaDescription:
     """Counts, lengths, classes or transcripts, groups, and notes on what looks suspicious; loads the first item alone.
 
     Args:
         data: as read.
+        unread: nobody has looked beyond the headers of its files yet: a note says so.
 
     Returns:
         A plain record; ``to_text`` and ``to_plain`` show it.
@@ -155,10 +153,20 @@ def describe_media(data: MediaData) -> MediaDescription:
         groups=None if data.groups is None else tuple(Counter(data.groups).most_common()),
         notes=(
             *(note.rstrip(".") for note in data.skipped),
+            *(_of_headers(data) if unread else ()),
             *_length_notes(data),
             *_class_notes(classes, data.noun),
             *(_transcript_notes(data, targets, transcripts) if targets is not None and transcripts else ()),
         ),
+    )
+
+
+def _of_headers(data: MediaData) -> tuple[str, ...]:
+    """That files may still hold a surprise, where items are loaded from files when they are asked for."""
+    if not isinstance(data.items, Loaded) or not data.items.paths:
+        return ()
+    return (
+        f"only the headers of these {len(data):,} files were read: one that is damaged further on shows in training",
     )
 
 

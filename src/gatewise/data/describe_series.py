@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gatewise.data.series import SeriesData
+from gatewise.data.text_description import as_lines
 
 _SHOWN = 8  # channels
 
@@ -79,10 +80,7 @@ class SeriesDescription:
 
     def to_text(self) -> str:
         """A few lines for a terminal."""
-        rows = self.rows()
-        width = max(len(name) for name, _ in rows)
-        lines = [self.source, *(f"  {name:<{width}}  {value}" for name, value in rows)]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return as_lines(self.source, self.rows(), self.notes)
 
 
 def describe_series(data: SeriesData) -> SeriesDescription:

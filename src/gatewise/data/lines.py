@@ -68,11 +68,16 @@ class MappedLines(Sequence[str]):
     Args:
         content: the whole file.
         starts: ``[N + 1]`` int64, where each line begins; the last one is where the last line ends.
+        who: names the file in errors.
+
+    Raises:
+        DataError: where a line is asked for, the file has been cut off since. To read on would end the process.
     """
 
-    def __init__(self, content: mmap.mmap, starts: np.ndarray) -> None:
+    def __init__(self, content: mmap.mmap, starts: np.ndarray, who: str) -> None:
         self._content = content
         self._starts = starts
+        self._who = who
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -87,6 +92,11 @@ class MappedLines(Sequence[str]):
         if isinstance(index, slice):
             return Selected(self, np.arange(len(self))[index])
         place = range(len(self))[index]
+        if (left := self._content.size()) < len(self._content):
+            raise DataError(
+                f"{self._who}: expected the {len(self._content):,} bytes that it had at first, got {left:,}. Leave "
+                "data alone while they are learnt from, and begin again."
+            )
         line = self._content[int(self._starts[place]) : int(self._starts[place + 1])]
         return line.decode("utf-8").removesuffix("\n").removesuffix("\r")
 
@@ -131,7 +141,7 @@ def map_lines(path: Path) -> MappedLines:
     who = str(path)
     with open_unpacked(path) as file:
         content = _map_unpacked(file, who, suffixes(path)[1])
-    return MappedLines(content, _line_starts(content, who))
+    return MappedLines(content, _line_starts(content, who), who)
 
 
 def _map_unpacked(file: IO[bytes], who: str, compression: str) -> mmap.mmap:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from gatewise.data.dataset import place_in_source
 from gatewise.data.lines import Selected
+from gatewise.errors import DataError
 
 Kind = Literal["audio", "strokes", "lines", "frames", "skeletons"]
+SHOWN = 3  # of what was left out
 KEPT = 1 << 30  # bytes of what was loaded that stay in memory; beyond, a file is read again in every epoch
 NOUNS: dict[Kind, str] = {
     "audio": "recordings",
@@ -31,7 +34,7 @@ class MediaOptions:
         group: column that says whose it is (a speaker, a writer); default: none.
         rate: audio: samples a second to bring every recording to; default: that of most of them.
         height: images of lines: pixels to scale their height to.
-        size: frames: pixels to scale their longer side to; None leaves them.
+        size: frames: pixels to scale their longer side to; None takes that of the first clip.
         frames: of a clip, at most so many, evenly over it; None takes all.
         skip_bad: leave out what cannot be read, and say so, rather than stop.
     """
@@ -65,7 +68,7 @@ class MediaData:
         ids, groups, rows: name, group, and place in the source of each; may be None.
         source: the folder or file, or ``"memory"``; errors begin with it.
         layout: how the source was understood, in words.
-        skipped: what was left out because it could not be read, a sentence each.
+        skipped: what was left out because it could not be read: none, or a sentence with the number (`left_out`).
     """
 
     kind: Kind
@@ -123,6 +126,10 @@ class Loaded(Sequence[np.ndarray]):
     Args:
         load: array ``i``.
         count: how many there are.
+        paths: the file of each, which must stay as it is now; none where they come from elsewhere.
+
+    Raises:
+        DataError: where an array is loaded, its file has changed since it was first looked at, or is gone.
 
     Example:
         >>> squares = Loaded(lambda i: np.full(2, i * i), 4)
@@ -130,9 +137,11 @@ class Loaded(Sequence[np.ndarray]):
         ([9, 9], 4)
     """
 
-    def __init__(self, load: Callable[[int], np.ndarray], count: int) -> None:
+    def __init__(self, load: Callable[[int], np.ndarray], count: int, paths: Sequence[Path] = ()) -> None:
         self._load = load
         self._count = count
+        self.paths = paths
+        self._states = [_state(path) for path in paths]
         self._kept: dict[int, np.ndarray] = {}
         self._bytes = 0
 
@@ -145,8 +154,36 @@ class Loaded(Sequence[np.ndarray]):
         place = range(self._count)[index]
         if place in self._kept:
             return self._kept[place]
+        if self.paths and (state := _state(self.paths[place])) != self._states[place]:
+            raise DataError(
+                f"{self.paths[place]}: expected the file as it was at first, got "
+                f"{'none of that name' if state is None else 'another content'}. Leave data alone while they are "
+                "learnt from, and begin again."
+            )
         array = self._load(place)
         if self._bytes + array.nbytes <= KEPT:
             self._kept[place] = array
             self._bytes += array.nbytes
         return array
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written: its size and when that was; None without a file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def left_out(bad: Sequence[str], total: int, noun: str) -> tuple[str, ...]:
+    """How many of so many could not be read, and what is wrong with the first of them; nothing where all could.
+
+    >>> left_out(["a.png (torn)"], 42, "images")
+    ('1 of 42 images was left out: a.png (torn).',)
+    """
+    if not bad:
+        return ()
+    first = "; ".join(one.rstrip(".") for one in bad[:SHOWN])
+    more = f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
+    return (f"{len(bad):,} of {total:,} {noun} {'was' if len(bad) == 1 else 'were'} left out: {first}{more}.",)

@@ -30,6 +30,7 @@ UNNAMED = "first column"  # what a column without a name is called here
 COUNTED = "none"  # as the name of the column of times: count the steps
 _PART = re.compile(r"(?P<file>.+)@(?P<since>[^@]*)\.\.(?P<until>[^@]*)", re.DOTALL)
 _YEARS = range(1000, 3000)  # numbers that may be years where there are dates
+FEW = 4  # ways from row to row: from fewer nobody tells gaps from another frequency
 _MOST_FILLED = 4  # times the rows that are there
 
 
@@ -284,6 +285,8 @@ def _from_frame(frame: "pl.DataFrame", source: str, options: SeriesOptions, line
     _refuse_twice(rows, several=options.id is None)
     step = options.step if rows.times is not None and options.step is not None else _step(rows)
     bounds = np.searchsorted(rows.series, np.arange(rows.series[-1] + 2))
+    if rows.times is not None and options.step is not None:
+        _refuse_other_frequency(rows, bounds, options.step)
     parts = [_regular(rows, a, b, step) for a, b in pairwise(bounds.tolist())]
     notes = _notes([times.note] if times is not None else [], parts, known_ahead=bool(options.future))
     firsts = rows.lines[bounds[:-1]]
@@ -428,6 +431,24 @@ def _regular(rows: _Rows, start: int, stop: int, step: str | None) -> _Regular:
     gaps = int((np.diff(places) > 1).sum())
     return _Regular(
         values[:end], times[:end], spread(rows.past)[:end], spread(rows.future), gaps, total - count, total - end
+    )
+
+
+def _refuse_other_frequency(rows: _Rows, bounds: np.ndarray, step: str) -> None:
+    """Raises DataError where the times are not those that a run was trained on: most are further apart, or nearer."""
+    own = _step(rows)
+    assert rows.times is not None
+    if own is None or frequency_of(own) == frequency_of(step):
+        return
+    parts = [rows.times[a:b] for a, b in pairwise(bounds.tolist())]
+    if (own[-1] == "i") == (step[-1] == "i"):  # dates and dates, or numbers and numbers
+        places = [places_of(part, step) for part in parts]
+        apart = np.concatenate([np.diff(part) for part in places])
+        if min(int(part.min()) for part in places) >= 0 and (len(apart) < FEW or float(np.mean(apart == 1)) >= 0.5):
+            return  # gaps
+    raise DataError(
+        f"{rows.source}, column {rows.time_name}: expected times as in training ({frequency_of(step)}), got others "
+        f"({frequency_of(own)}). Bring them to these, or train on such data."
     )
 
 

@@ -118,10 +118,7 @@ class TextDescription:
 
     def to_text(self) -> str:
         """A few lines for a terminal."""
-        rows = self.rows()
-        width = max(len(name) for name, _ in rows)
-        lines = [self.source, *(f"  {name:<{width}}  {value}" for name, value in rows)]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return as_lines(self.source, self.rows(), self.notes)
 
 
 def _side_rows(side: Side, unit: str, prefix: str) -> list[tuple[str, str]]:
@@ -135,6 +132,20 @@ def _side_rows(side: Side, unit: str, prefix: str) -> list[tuple[str, str]]:
     apart = "stands apart: words are what spaces separate"
     rows.append((f"{prefix}punctuation", apart if side.tokenised else "is attached to words, and split off"))
     return rows
+
+
+def as_lines(source: str, rows: Sequence[tuple[str, str]], notes: Sequence[str]) -> str:
+    """A description for a terminal: the source, (what, value) pairs one below another, and notes.
+
+    >>> print(as_lines("a.csv", [("rows", "3"), ("classes", "2")], ["one row is empty"]))
+    a.csv
+      rows     3
+      classes  2
+      note: one row is empty
+    """
+    width = max(len(name) for name, _ in rows)
+    lines = [source, *(f"  {name:<{width}}  {value}" for name, value in rows)]
+    return "\n".join([*lines, *(f"  note: {note}" for note in notes)])
 
 
 def in_words(spread: Spread) -> str:

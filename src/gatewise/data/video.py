@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewise.data.clips import ENDINGS, count_frames, even, fit_array, read_clip
 from gatewise.data.files import suffixes
-from gatewise.data.media import Loaded, MediaData, MediaOptions
+from gatewise.data.media import Loaded, MediaData, MediaOptions, left_out
 from gatewise.data.media_arrays import Answers, answers_of, cut, read_arrays, usable
 from gatewise.data.picture_files import find_pictures, probed, targets_in_python
 from gatewise.errors import DataError
@@ -32,7 +32,7 @@ def read_video(
 
     Returns:
         Items of kind ``"frames"``, or ``"skeletons"``. Frames of files are ``size x size`` pixels of three colours:
-        the longer side scaled to ``size``, black at both sides of the shorter one; without a size, as large as those
+        the longer side scaled to ``size``, black at both sides of the shorter one; without a size, to the longer side
         of the first clip. Frames in arrays are made smaller where they are larger, and else stay.
 
     Raises:
@@ -105,7 +105,7 @@ def _clips(clips: list[np.ndarray], source: str, options: MediaOptions, answers:
         groups=pick(answers.groups),
         source=source,
         layout=layout,
-        skipped=skipped,
+        skipped=left_out(skipped, len(clips), "clips"),
     )
 
 
@@ -125,22 +125,22 @@ def _of_files(data: Any, targets: Any, options: MediaOptions, *, require_target:
     files, texts = find_pictures(data, targets, options, ENDINGS, "films", require_target=require_target)
     if texts and files.targets is not None:
         raise DataError(f"{files.source}: expected class labels, got transcripts. Name the column with --target.")
-    shape = None if options.size is None else (options.size, options.size)
 
-    def probe(path: Path) -> tuple[int, tuple[int, int]]:
-        frames, frame_shape = count_frames(path)
+    def probe(path: Path) -> tuple[int, int]:
+        frames, shape = count_frames(path)
         if options.skip_bad:  # what the container says does not tell whether the rest can be read
-            read_clip(path, np.arange(frames), shape or frame_shape, claimed=frames)
-        return frames, frame_shape
+            read_clip(path, np.arange(frames), shape, claimed=frames)
+        return frames, max(shape)
 
     found, files, skipped = probed(files, probe, skip_bad=options.skip_bad)
-    target_shape = shape or found[0][1]
+    size = options.size or found[0][1]
     wanted = [even(frames, options.frames) for frames, _ in found]
-    height, width = target_shape
-    told = f"every frame is fitted into {height} x {width}, what is left is black"
+    told = f"every frame is fitted into {size} x {size}, what is left is black"
     return MediaData(
         "frames",
-        Loaded(lambda i: read_clip(files.paths[i], wanted[i], target_shape, claimed=found[i][0]), len(wanted)),
+        Loaded(
+            lambda i: read_clip(files.paths[i], wanted[i], (size, size), claimed=found[i][0]), len(wanted), files.paths
+        ),
         np.array([len(places) for places in wanted], dtype=np.int64),
         files.targets,
         ids=files.ids,
@@ -148,5 +148,5 @@ def _of_files(data: Any, targets: Any, options: MediaOptions, *, require_target:
         rows=files.rows,
         source=files.source,
         layout=f"{files.layout}; {told}",
-        skipped=skipped,
+        skipped=left_out(skipped, len(files) + len(skipped), "films"),
     )
