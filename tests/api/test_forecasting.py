@@ -112,6 +112,51 @@ def test_a_longer_horizon_goes_on_from_its_own_values(run, shops):
         run.forecast(shops, horizon=-1)
 
 
+def test_a_horizon_that_no_calendar_has(run, tmp_path):
+    with pytest.raises(OptionError, match="horizon: expected at most 100,000 steps, got 1,000,000,000"):
+        run.forecast(make_table().drop("price").with_columns(price=0.5), horizon=10**9)
+    months = pl.DataFrame({"month": [f"{2000 + k // 12}-{k % 12 + 1:02d}-01" for k in range(120)], "y": range(120)})
+    settings = {**SMALL, "data.series.horizon": 3, "data.target": "y"}
+    monthly = gatewise.train(
+        "forecasting", data=months, out=tmp_path / "run", settings=settings, progress=False, report=False
+    )
+    told = r"horizon: expected a forecast that ends before 2262-01-01, got 4,000 steps \(monthly\)"
+    with pytest.raises(OptionError, match=told):
+        monthly.forecast(months, horizon=4000, on_note=lambda note: None)
+    assert monthly.forecast(months, horizon=8, on_note=lambda note: None)["time"].max() == datetime.date(2010, 8, 1)
+
+
+def test_what_is_known_ahead_and_empty_is_noticed(run):
+    table = make_table()
+    last = pl.col("day") >= datetime.date(2023, 6, 1)  # the first of the rows ahead
+    empty = table.with_columns(pl.when(last).then(None).otherwise(pl.col("price")).alias("price"))
+    with pytest.raises(DataError, match=r"expected price to be known after the last value, got only missing values"):
+        run.forecast(empty)
+    some = (pl.col("day") == datetime.date(2023, 6, 3)) & (pl.col("shop") == "south")
+    gap = table.with_columns(pl.when(some).then(None).otherwise(pl.col("price")).alias("price"))
+    notes = []
+    run.forecast(gap, on_note=notes.append)
+    assert notes == ["1 of 14 values known ahead (price) are missing"]
+
+
+@pytest.mark.parametrize(("every", "words"), [("1h", "hourly"), ("7d", "weekly"), ("12h", "every 12 hours")])
+def test_times_of_another_frequency_are_told_with_both(run, every, words):
+    table = make_table().filter(pl.col("shop") == "north")
+    count = len(table)
+    days = pl.datetime_range(datetime.datetime(2023, 1, 2), datetime.datetime(2030, 1, 2), every, eager=True)[:count]
+    with pytest.raises(DataError, match=rf"column day: expected times as in training \(daily\), got .* \({words}\)"):
+        run.forecast(table.with_columns(day=days))
+
+
+def test_gaps_are_no_other_frequency(run):
+    """A third of the days is missing, and some weekends: still days."""
+    table = make_table().filter(pl.col("shop") == "north")
+    known = pl.int_range(pl.len()) < 150
+    kept = table.filter(~(known & ((pl.int_range(pl.len()) % 7) >= 5)))
+    assert len(run.forecast(kept)) == HORIZON
+    assert len(run.forecast(table.filter(~known | pl.int_range(pl.len()).is_in([3, 9, 149])))) == HORIZON
+
+
 def test_points_pushed_one_by_one_give_the_forecast_of_the_whole(run):
     table = make_table()
     whole = run.forecast(table)
@@ -251,7 +296,7 @@ def test_another_task_forecasts_nothing(tmp_path):
         report=False,
     )
     for ask in (run.forecast, run.backtest):
-        with pytest.raises(RunError, match="expected a forecasting, got a classification"):
+        with pytest.raises(RunError, match="expected a forecasting, got a run of classification"):
             ask(x)
 
 

@@ -94,5 +94,5 @@ def test_a_regression_has_no_probabilities(tmp_path):
         progress=False,
         report=False,
     )
-    with pytest.raises(RunError, match="expected a classification for probabilities, got a regression"):
+    with pytest.raises(RunError, match="expected a classification for probabilities, got a run of regression"):
         run.predict_proba(X)

@@ -172,11 +172,11 @@ def test_wrong_wishes_are_refused(ahead, causal, characters, tmp_path):
         ahead.transcribe(sounds, beam_size=1, lm_weight=0.5)
     with pytest.raises(OptionError, match=r"got 0\.0 with a beam_size of 1"):
         ahead.transcribe(sounds, beam_size=1, language_model=characters)
-    with pytest.raises(RunError, match="expected a language model, got a speech-to-text"):
+    with pytest.raises(RunError, match="expected a language model, got a run of speech-to-text"):
         ahead.transcribe(sounds, language_model=causal)
-    with pytest.raises(RunError, match="gives transcripts, got a language-model"):
+    with pytest.raises(RunError, match="gives transcripts, got a run of language-model"):
         characters.transcribe(sounds)
-    with pytest.raises(RunError, match="gives transcripts, got a language-model"):
+    with pytest.raises(RunError, match="gives transcripts, got a run of language-model"):
         characters.transcriber()
     with pytest.raises(DataError, match=r"nothing\.wav"):
         ahead.transcribe([tmp_path / "nothing.wav"])
@@ -286,6 +286,22 @@ def test_one_file_and_several(command, ahead, files):
     assert answer.out == "".join(f"{file}\t{file.stem}\n" for file in files)
 
 
+def test_what_cannot_be_read_may_be_left_out(command, ahead, files, tmp_path):
+    broken, folder = tmp_path / "broken.wav", tmp_path / "sounds"
+    broken.write_bytes(b"RIFF no recording")
+    answer = command("transcribe", ahead.path, files[0], broken, "--skip-bad")
+    assert (answer.code, answer.out) == (0, f"{files[0]}\tab\n")
+    assert "1 of 2 files were left out" in answer.err and "broken.wav" in answer.err
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(files[0].read_bytes())
+    (folder / "b.wav").write_bytes(b"")
+    answer = command("transcribe", ahead.path, folder, "--skip-bad")
+    assert (answer.code, answer.out) == (0, "ab\n")
+    assert "Note: 1 of 2 recordings was left out: b.wav (an empty file)." in answer.err
+    answer = command("transcribe", ahead.path, broken, "--skip-bad")
+    assert answer.code == 2 and "broken.wav" in answer.err
+
+
 def test_json_has_characters_with_their_times(command, ahead, files):
     answer = command("transcribe", ahead.path, files[0], "--json")
     line = json.loads(answer.out)
@@ -312,8 +328,9 @@ def test_mistakes_are_told_in_a_line(command, ahead, characters, files, tmp_path
     for words, expected in (
         ((ahead.path, files[0], broken), "broken.wav"),
         ((ahead.path, tmp_path / "none.wav"), "none.wav"),
-        ((characters.path, files[0]), "got a language-model"),
+        ((characters.path, files[0]), "got one of language-model"),
         ((ahead.path, "-", files[0]), 'expected "-" alone'),
+        ((ahead.path, "-", "--skip-bad"), "--skip-bad: expected files with it"),
         ((ahead.path, files[0], "--lm", ahead.path), "expected a language model"),
         ((ahead.path, files[0], "--beam-size", "1", "--lm-weight", "1"), "lm_weight"),
     ):

@@ -86,6 +86,39 @@ def test_settings_that_recordings_do_not_have(refused, sounds, words, told):
     assert told in refused("audio-classification", sounds, *words)
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("height=40", "data.media.height: expected none with recordings, got 40"),
+        ("size=32", "data.media.size: expected none with recordings, got 32"),
+        ("frames=3", "data.media.frames: expected none with recordings, got 3"),
+        ("ngram_order=3", "data.media.ngram_order: expected none with classes, got 3"),
+        ("lowercase=true", "data.media.lowercase: expected none with classes, got True"),
+    ],
+)
+def test_settings_of_other_kinds_of_media(refused, sounds, setting, told):
+    assert told in refused("audio-classification", sounds, "--set", f"data.media.{setting}")
+
+
+def test_settings_of_media_that_drawings_and_skeletons_do_not_have(refused, tmp_path):
+    rng = np.random.default_rng(0)
+    x, label = rng.normal(size=(8, 5, 4, 3)).astype(np.float32), ["a", "b"] * 4
+    np.savez(tmp_path / "clips.npz", x=x, label=label)
+    np.savez(tmp_path / "ink.npz", x=x[:, :, 0], label=label)
+    clips, ink = tmp_path / "clips.npz", tmp_path / "ink.npz"
+    told = refused("video", clips, "--set", "data.media.size=32")
+    assert "data.media.size: expected none with clips of skeletons, got 32" in told
+    told = refused("handwriting", ink, "--set", "data.media.height=32")
+    assert "data.media.height: expected none with drawings, got 32" in told
+    told = refused("handwriting", ink, "--set", "data.media.rate=8000")
+    assert "data.media.rate: expected none with drawings, got 8000" in told
+
+
+def test_levels_of_a_forecast_without_any(refused, sales):
+    told = refused("forecasting", sales, *SERIES, "--set", "loss.levels=[0.1,0.5]")
+    assert 'loss.levels: expected none with distribution "squared", got (0.1, 0.5)' in told
+
+
 @pytest.mark.parametrize("task", ["classification", "text-classification"])
 def test_settings_of_series_are_none_of_sequences_and_texts(refused, tmp_path, task):
     data = tmp_path / ("a.tsv" if task == "classification" else "a.txt")
@@ -112,6 +145,38 @@ def test_a_bad_recording_is_named_or_left_out(refused, gatewise, sounds, tmp_pat
     answer = gatewise("data", sounds, "--task", "audio-classification")
     assert answer.code == 2
     assert told in answer.err
+
+
+def test_what_cannot_be_read_may_be_left_out_of_predictions(gatewise, mistake, sounds, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "answers.csv"
+    assert gatewise("train", "audio-classification", "--data", sounds, "--out", run, *QUICK).code == 0
+    (sounds / "hum" / "0.wav").write_bytes(b"")
+    assert "0.wav: expected a recording, got an empty file" in mistake("predict", run, "--data", sounds, "--out", out)
+    answer = gatewise("predict", run, "--data", sounds, "--out", out, "--skip-bad")
+    assert answer.code == 0 and out.read_text().count("\n") == 8
+    assert "Note: 1 of 8 recordings was left out: hum/0.wav (an empty file)." in answer.err
+    assert "7 predictions in " in answer.err
+    assert "data.media.skip_bad: expected none" not in answer.err
+
+
+def test_skipping_is_of_media_alone(mistake, trained):
+    told = mistake("predict", trained / "run", "--data", trained / "test.csv", "--skip-bad")
+    assert "data.media.skip_bad: expected none with classification, got True" in told
+
+
+def test_only_headers_are_read_to_describe_recordings(gatewise, sounds):
+    answer = gatewise("data", sounds, "--task", "audio-classification")
+    assert answer.code == 0
+    assert "only the headers of these 8 files were read" in answer.out
+
+
+def test_a_recipe_of_another_task_is_named(refused, sounds):
+    rows = "".join(f"hum/{k}.wav,a\n" for k in range(4))
+    (sounds / "metadata.csv").write_text("file_name,text\n" + rows)
+    told = refused("speech-to-text", sounds, "--recipe", "line-lstm")
+    assert told.startswith('gatewise: model.recipe: expected speech-lstm for these data, got "line-lstm"')
+    told = refused("speech-to-text", sounds, "--recipe", "line-lstm", "--set", "model.batch_norm=true")
+    assert 'model.batch_norm: recipe "line-lstm" has no such option' in told
 
 
 def test_a_header_of_a_pipe_and_one_that_miscounts_are_no_cut_off_recordings(sounds):

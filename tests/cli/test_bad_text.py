@@ -268,11 +268,11 @@ def test_generate(mistake, runs, words, part):
 def test_runs_of_another_task(mistake, runs, monkeypatch):
     for task in ALL:
         if task != "language-model":
-            assert f"expected a language model to generate with, got a {task}" in mistake("generate", runs / task)
+            assert f"expected a language model to generate with, got a run of {task}" in mistake("generate", runs / task)
         if task != "translation":
             for typed in ("", "ein hund .\n"):  # before anybody has typed anything
                 monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
-                assert f"expected a translation or summarisation, got a {task}" in mistake("translate", runs / task)
+                assert f"expected a translation or summarisation, got a run of {task}" in mistake("translate", runs / task)
 
 
 def test_translate_bytes_that_are_no_text(gatewise, runs, monkeypatch):

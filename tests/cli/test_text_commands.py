@@ -267,7 +267,7 @@ def test_word_vectors_of_the_size_of_the_embeddings(train, tmp_path):
 
 def test_tags_are_no_classes_of_texts(runs):
     """A tagger knows the probability of each tag that it gives, not one of each class for a text."""
-    with pytest.raises(RunError, match="expected a classification for probabilities, got a tagging"):
+    with pytest.raises(RunError, match="expected a classification for probabilities, got a run of tagging"):
         package.load(runs / "tagging").predict_proba([["Ann", "sees", "Bob"], ["Max"]])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gatewise.data.calendar import DAY, UNITS, parse_step
 from gatewise.data.series import SeriesData
 from gatewise.data.series_adapter import SeriesAdapter
 from gatewise.data.series_files import file_of
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gatewise.api.run import Run
 
 OnNote = Callable[[str], None]
+MOST_STEPS = 100_000  # of a forecast: what a model could be trained for
+LAST_DATE = np.datetime64("2262-01-01")  # that nanoseconds since 1970 reach, to the year
 
 
 def forecast(
@@ -49,7 +52,7 @@ def forecast(
 
     Raises:
         RunError: the run forecasts nothing, or its training data are not there.
-        OptionError: a horizon below 1.
+        OptionError: a horizon below 1, beyond 100,000, or after the last date that can be told (in 2262).
         DataError: the data cannot be read or do not fit, or what is known ahead ends before the horizon.
     """
     import polars as pl
@@ -65,8 +68,11 @@ def _future(run: "Run", data: SeriesData, horizon: int, on_note: OnNote) -> list
     """One forecast of so many steps a series."""
     if horizon < 1:
         raise OptionError(f"horizon: expected at least 1, got {horizon}.")
+    if horizon > MOST_STEPS:
+        raise OptionError(f"horizon: expected at most {MOST_STEPS:,} steps, got {horizon:,}. Forecast fewer.")
     adapter = _adapter(run)
-    _check_ahead(adapter, data, horizon)
+    _check_ahead(adapter, data, horizon, on_note)
+    _check_calendar(adapter, data, horizon)
     if horizon > adapter.horizon:
         on_note(
             f"The model was trained for {adapter.horizon} steps; from step {adapter.horizon + 1} on it goes on from "
@@ -84,14 +90,39 @@ def _future(run: "Run", data: SeriesData, horizon: int, on_note: OnNote) -> list
     return [_one_after_another([part[i] for part in parts]) for i in range(len(data))]
 
 
-def _check_ahead(adapter: SeriesAdapter, data: SeriesData, horizon: int) -> None:
+def _check_calendar(adapter: SeriesAdapter, data: SeriesData, horizon: int) -> None:
+    """Raises OptionError where a forecast would go on beyond the last date that nanoseconds count to."""
+    step = data.step or adapter.step
+    if data.times is None or step is None or data.times[0].dtype.kind != "M":
+        return
+    count, unit = parse_step(step)
+    days = count * {"mo": 31, "me": 31, "b": 1.4}.get(unit, UNITS.get(unit, 0) / DAY)
+    left = LAST_DATE - max(times[-1] for times in data.times).astype("datetime64[D]")
+    if horizon * days > left.astype(np.int64):  # beyond, the numbers wrap around to 1677
+        raise OptionError(
+            f"horizon: expected a forecast that ends before {LAST_DATE}, got {horizon:,} steps ({adapter.frequency}). "
+            "Forecast fewer."
+        )
+
+
+def _check_ahead(adapter: SeriesAdapter, data: SeriesData, horizon: int, on_note: OnNote) -> None:
+    empty = total = 0
     for index, known in enumerate(data.future or ()):
+        missing = np.isnan(known[len(data.values[index]) :][:horizon])
+        empty, total = empty + int(missing.sum()), total + missing.size
+        if len(missing) and (columns := np.flatnonzero(missing.all(0))).size:
+            raise DataError(
+                f"{data.where(index)}: expected {adapter.future.names[columns[0]]} to be known after the last value, "
+                "got only missing values. Fill it in."
+            )
         if (ahead := len(known) - len(data.values[index])) < horizon:
             raise DataError(
                 f"{data.where(index)}: expected {horizon} rows after the last value with "
                 f"{', '.join(adapter.future.names)}, got {ahead}. What is known ahead has to reach as far as the "
                 "forecast."
             )
+    if empty:
+        on_note(f"{empty:,} of {total:,} values known ahead ({', '.join(adapter.future.names)}) are missing")
 
 
 def _padded(adapter: SeriesAdapter, data: SeriesData) -> SeriesData:
@@ -349,7 +380,7 @@ def _rows(values: Any, names: Sequence[str], what: str) -> np.ndarray:
 
 def _adapter(run: "Run") -> SeriesAdapter:
     if not isinstance(run.adapter, SeriesAdapter):
-        raise RunError(f"{run.path}: expected a forecasting, got a {run.config.task}. Train one.")
+        raise RunError(f"{run.path}: expected a forecasting, got a run of {run.config.task}. Train one.")
     return run.adapter
 
 

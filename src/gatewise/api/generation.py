@@ -55,7 +55,9 @@ def generate(
     """
     model, adapter = run.model, run.adapter
     if not isinstance(model, LanguageModel) or not isinstance(adapter, CorpusAdapter):
-        raise RunError(f"{run.path}: expected a language model to generate with, got a {run.config.task}. Train one.")
+        raise RunError(
+            f"{run.path}: expected a language model to generate with, got a run of {run.config.task}. Train one."
+        )
     if not 0 <= seed < 2**31:  # as train.seed
         raise OptionError(f"seed: expected 0 to {2**31 - 1}, got {seed}. Choose another.")
     # Refuses a device that is not here. Left to itself, the model stays where it is: a token is too little for a GPU.

@@ -1,5 +1,6 @@
 """Predictions as a table: CSV, Parquet or JSON lines."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,31 +23,21 @@ def to_frame(adapter: Adapter, data: Data, results: Results) -> "polars.DataFram
     return polars.DataFrame(adapter.columns(data, results))
 
 
-def to_csv(adapter: Adapter, data: Data, results: Results) -> str:
-    """The table as CSV text."""
-    return to_frame(adapter, data, results).write_csv()
-
-
-def check_target(path: Path, *, overwrite: bool) -> None:
+def check_target(path: Path, *, overwrite: bool, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Refuses a file that could not be written, before anything is computed.
 
     Raises:
-        OptionError: the name does not end in one of :data:`SUFFIXES`.
+        OptionError: the name does not end in one of ``suffixes``.
         RunError: the file exists, or its folder does not.
     """
-    if path.suffix not in SUFFIXES:
-        raise OptionError(f'--out: expected a name ending in {", ".join(SUFFIXES)}, got "{path}".')
+    if path.suffix not in suffixes:
+        raise OptionError(f'--out: expected a name ending in {", ".join(suffixes)}, got "{path}".')
     if path.exists() and not overwrite:
         raise RunError(f"{path}: expected a new file, got one that exists. Choose another --out, or use --overwrite.")
     if path.is_dir():
         raise RunError(f"{path}: expected a file, got a folder. Choose another --out.")
     if not path.parent.is_dir():
         raise RunError(f"{path}: expected a folder to write to, got none at {path.parent}. Make it first.")
-
-
-def write(path: Path, adapter: Adapter, data: Data, results: Results) -> None:
-    """Writes the table in the format that the name says; whole or not at all."""
-    write_frame(path, to_frame(adapter, data, results))
 
 
 def write_frame(path: Path, frame: "polars.DataFrame") -> None:

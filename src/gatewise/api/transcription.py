@@ -1,6 +1,6 @@
 """Transcripts of files, and of a live stream."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,6 +51,8 @@ def transcripts(
     language_model: "Run | str | Path | None" = None,
     lm_weight: float | None = None,
     length_bonus: float | None = None,
+    skip_bad: bool = False,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Transcript]:
     """What recordings or drawings say, and where.
 
@@ -65,6 +67,8 @@ def transcripts(
         lm_weight: weight of the language model; None for the run's own, and where that is 0 but a language model is
             given, 0.5.
         length_bonus: added for each character; None for the run's own.
+        skip_bad: leave out what cannot be read.
+        on_note: told how much of it there was.
 
     Returns:
         One transcript an item, in order.
@@ -77,7 +81,9 @@ def transcripts(
     adapter = _adapter_of(run)
     model = None if language_model is None else _symbol_model(language_model, adapter.vocabulary)
     with _searching(run, beam_size, model, lm_weight, length_bonus):
-        found = run.read(data)
+        found = run.read(data, skip_bad=skip_bad)
+        for note in getattr(found, "skipped", ()):
+            on_note(note.rstrip("."))
         predictions = run.run(found).predictions
     seconds = 1.0 if adapter.rate is None else 1 / adapter.rate
     names = [None] * len(predictions) if found.ids is None else found.ids
@@ -118,7 +124,7 @@ def _adapter_of(run: "Run") -> MediaAdapter:
     adapter = run.adapter
     if not isinstance(adapter, MediaAdapter) or adapter.labels is not None:
         raise RunError(
-            f"{run.path}: expected a run that gives transcripts, got a {run.config.task} that gives none. "
+            f"{run.path}: expected a run that gives transcripts, got a run of {run.config.task} that gives none. "
             "Train speech-to-text."
         )
     return adapter
@@ -158,7 +164,7 @@ def _symbol_model(given: "Run | str | Path", vocabulary: Vocabulary) -> RunModel
     run = load(given) if isinstance(given, str | Path) else given
     model, adapter = run.model, run.adapter
     if not isinstance(model, LanguageModel) or not isinstance(adapter, CorpusAdapter):
-        raise RunError(f"{run.path}: expected a language model, got a {run.config.task}. Train one on texts.")
+        raise RunError(f"{run.path}: expected a language model, got a run of {run.config.task}. Train one on texts.")
     if adapter.vocabulary.unit != "characters":
         raise RunError(
             f"{run.path}: expected a language model of characters, got one of {adapter.vocabulary.unit}. "

@@ -8,10 +8,12 @@ import typer
 from gatewise.cli.common import (
     DataOption,
     DeviceOption,
+    OverwriteOption,
     RunArgument,
     ThreadsOption,
-    errors,
+    check_out,
     metrics_table,
+    note,
     output,
     progress,
 )
@@ -25,7 +27,7 @@ def backtest(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The forecasts themselves: .csv, .parquet or .jsonl.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    overwrite: OverwriteOption = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")] = False,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -37,11 +39,10 @@ def backtest(
     Example: `gatewise backtest runs/load --data load.csv --windows 20`
     """
     from gatewise.api import load
-    from gatewise.api.predictions import check_target, write_frame
+    from gatewise.api.predictions import write_frame
     from gatewise.training.files import to_json
 
-    if out is not None:
-        check_target(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     loaded = load(run, device=device or "auto", threads=threads)
     with progress(windows, "forecasting") as advance:
         done = loaded.backtest(data, windows=windows, stride=stride, on_batch=advance)
@@ -53,5 +54,5 @@ def backtest(
     output.print(f"{done.windows:,} windows of {done.horizon:,} steps", highlight=False, markup=False)
     output.print(metrics_table(done.metrics))
     output.print(f"\n{done.verdict}", highlight=False, markup=False, soft_wrap=True)
-    for note in done.notes:
-        errors.print(f"Note: {note}.", highlight=False, markup=False, soft_wrap=True)
+    for told in done.notes:
+        note(told)

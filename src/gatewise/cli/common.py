@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    import polars
 
 errors = Console(stderr=True)
 output = Console()
@@ -38,6 +41,15 @@ GroupOption = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Whose sequence it is: one side of the split only.")
 ]
 
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help=".csv, .parquet or .jsonl.  [default: CSV on standard output]"),
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")]
+SkipBadOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Recordings, images, films: leave out what cannot be read, and count it.")
+]
+
 
 def names(text: str | None) -> list[str] | None:
     """``"a, b"`` as a list."""
@@ -59,6 +71,35 @@ def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:
 def show(value: Any) -> str:
     """A number as people read it."""
     return str(value) if isinstance(value, int) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def tell(text: str) -> None:
+    """A line on standard error, as it is."""
+    errors.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """What a user should know, on standard error; ``text`` without its full stop."""
+    tell(f"Note: {text}.")
+
+
+def check_out(out: Path | None, *, overwrite: bool) -> None:
+    """Refuses a file ``--out`` that could not be written, before anything is computed."""
+    from gatewise.api.predictions import check_target
+
+    if out is not None:
+        check_target(out, overwrite=overwrite)
+
+
+def show_frame(frame: "polars.DataFrame", out: Path | None, what: str) -> None:
+    """A table as CSV on standard output, or in the file ``--out`` and then ``what`` is told to be there."""
+    from gatewise.api.predictions import write_frame
+
+    if out is None:
+        typer.echo(frame.write_csv(), nl=False)
+        return
+    write_frame(out, frame)
+    tell(f"{what} in {out}")
 
 
 @contextmanager

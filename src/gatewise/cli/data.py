@@ -85,7 +85,7 @@ def _of_task(
     if isinstance(found, SeriesData):
         return describe_series(found)
     if isinstance(found, MediaData):
-        return describe_media(found)
+        return describe_media(found, unread=True)
     if isinstance(found, TextData):
         return describe_text(found, labelled=side.classes is not None)
     return describe(found)

@@ -1,22 +1,30 @@
 """``gatewise forecast``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatewise.cli.common import DataOption, DeviceOption, RunArgument, ThreadsOption, errors
+from gatewise.cli.common import (
+    DataOption,
+    DeviceOption,
+    OutOption,
+    OverwriteOption,
+    RunArgument,
+    ThreadsOption,
+    check_out,
+    note,
+    show_frame,
+)
 
 
 def forecast(
     run: RunArgument,
     data: DataOption = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps.  [default: as many as it was trained for]")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help=".csv, .parquet or .jsonl.  [default: CSV on standard output]"),
+    horizon: Annotated[
+        int | None, typer.Option(help="Steps, up to 100,000.  [default: as many as it was trained for]")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -25,18 +33,8 @@ def forecast(
     Example: `gatewise forecast runs/load --data load.csv --out forecast.csv`
     """
     from gatewise.api import load
-    from gatewise.api.predictions import check_target, write_frame
 
-    if out is not None:
-        check_target(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     loaded = load(run, device=device or "auto", threads=threads)
-    frame = loaded.forecast(
-        data,
-        horizon=horizon,
-        on_note=lambda note: errors.print(f"Note: {note}.", highlight=False, markup=False, soft_wrap=True),
-    )
-    if out is None:
-        typer.echo(frame.write_csv(), nl=False)
-    else:
-        write_frame(out, frame)
-        errors.print(f"{len(frame)} rows in {out}", highlight=False, markup=False, soft_wrap=True)
+    frame = loaded.forecast(data, horizon=horizon, on_note=note)
+    show_frame(frame, out, f"{len(frame)} rows")

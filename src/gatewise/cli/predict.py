@@ -1,21 +1,26 @@
 """``gatewise predict``."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from gatewise.cli.common import DataOption, DeviceOption, RunArgument, ThreadsOption, errors, progress
+from gatewise.cli.common import (
+    DataOption,
+    DeviceOption,
+    OutOption,
+    OverwriteOption,
+    RunArgument,
+    SkipBadOption,
+    ThreadsOption,
+    check_out,
+    note,
+    progress,
+    show_frame,
+)
 
 
 def predict(
     run: RunArgument,
     data: DataOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help=".csv, .parquet or .jsonl.  [default: CSV on standard output]"),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    skip_bad: SkipBadOption = False,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -24,16 +29,13 @@ def predict(
     Example: `gatewise predict runs/vowels --data new.csv --out predictions.csv`
     """
     from gatewise.api import load
-    from gatewise.api.predictions import check_target, to_csv, write
+    from gatewise.api.predictions import to_frame
 
-    if out is not None:
-        check_target(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     loaded = load(run, device=device or "auto", threads=threads)
-    sequences = loaded.read(data)
+    sequences = loaded.read(data, skip_bad=skip_bad)
+    for left_out in getattr(sequences, "skipped", ()):
+        note(left_out.rstrip("."))
     with progress(len(sequences), "predicting") as advance:
         results = loaded.run(sequences, on_batch=advance)
-    if out is None:
-        typer.echo(to_csv(loaded.adapter, sequences, results), nl=False)
-    else:
-        write(out, loaded.adapter, sequences, results)
-        errors.print(f"{len(sequences)} predictions in {out}", highlight=False, markup=False, soft_wrap=True)
+    show_frame(to_frame(loaded.adapter, sequences, results), out, f"{len(sequences)} predictions")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatewise.cli.common import DeviceOption, RunArgument, ThreadsOption, errors
+from gatewise.cli.common import DeviceOption, RunArgument, SkipBadOption, ThreadsOption, errors, note
 
 if TYPE_CHECKING:
     from gatewise.api import Run
@@ -38,6 +38,7 @@ def transcribe(
     as_json: Annotated[
         bool, typer.Option("--json", help="A line of JSON each: file, text, and where each character is.")
     ] = False,
+    skip_bad: SkipBadOption = False,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -52,7 +53,7 @@ def transcribe(
     """
     from gatewise.api import load
     from gatewise.api.transcription import transcripts
-    from gatewise.errors import OptionError
+    from gatewise.errors import DataError, OptionError
 
     loaded = load(run, device=device or "auto", threads=threads)
     _ = loaded.search  # another task is told before anything is read
@@ -60,6 +61,8 @@ def transcribe(
     if "-" in files:
         if len(files) > 1:
             raise OptionError(f'FILE: expected "-" alone, got {len(files)} names. Give files or a stream.')
+        if skip_bad:
+            raise OptionError('--skip-bad: expected files with it, got the stream "-". Leave it out.')
         _check_sound(loaded)
         searches = any(value is not None and value != 1 for value in search.values())
         if not as_json and not searches and _can_stream(loaded):
@@ -71,14 +74,25 @@ def transcribe(
         _show([one._replace(name="-") for one in transcripts(loaded, [samples], **search)], loaded, as_json)
         return
     found: list[Transcript] = []
+    left_out: list[DataError] = []
     for name in files:
-        told = transcripts(loaded, name, **search)
+        try:
+            told = transcripts(loaded, name, **search, skip_bad=skip_bad, on_note=note)
+        except DataError as error:  # nothing of this name can be read
+            if not skip_bad:
+                raise
+            left_out.append(error)
+            continue
         # A folder or a manifest has names of its own.
         found += [one._replace(name=name) for one in told] if len(told) == 1 else told
-    _show(found, loaded, as_json)
+    if not found:
+        raise left_out[0]
+    if left_out:
+        note(f"{len(left_out):,} of {len(files):,} files were left out: {str(left_out[0]).rstrip('.')}")
+    _show(found, loaded, as_json, named=len(found) + len(left_out) > 1)
 
 
-def _show(found: "list[Transcript]", run: "Run", as_json: bool) -> None:
+def _show(found: "list[Transcript]", run: "Run", as_json: bool, *, named: bool = False) -> None:
     digits = 0 if getattr(run.adapter, "rate", None) is None else 3
     for one in found:
         text = one.text.replace("\n", " ")
@@ -89,7 +103,7 @@ def _show(found: "list[Transcript]", run: "Run", as_json: bool) -> None:
             ]
             line = json.dumps({"file": one.name, "text": text, "characters": characters}, ensure_ascii=False)
         else:
-            line = text if len(found) == 1 else f"{one.name}\t{text}"
+            line = f"{one.name}\t{text}" if named else text
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
