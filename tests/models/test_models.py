@@ -1,6 +1,7 @@
 """Encoders and recipes."""
 
 import inspect
+import math
 from dataclasses import fields
 
 import pytest
@@ -214,3 +215,19 @@ def test_per_step_needs_another_recipe():
         lstm_fcn(2, 3, pool="none")
     with pytest.raises(OptionError, match="got 2, 1 and 2"):
         lstm_fcn(2, 3, conv_channels=(3, 4), conv_kernel_sizes=(3,))
+
+
+def test_chrono_spreads_the_memories_of_a_fresh_lstm():
+    torch.manual_seed(0)
+    layer = lstm(1, 2, hidden_sizes=(64,), stem_channels=(), chrono=500).encoder.layers[0]
+    i, f, _, _ = (layer.bias_ih_l0 + layer.bias_hh_l0).split(64)
+    assert torch.equal(i, -f)
+    assert 0 <= f.min() < f.max() <= math.log(499)
+    assert f.std() > 0.5  # not one memory for all
+    plain = lstm(1, 2, hidden_sizes=(64,), stem_channels=()).encoder.layers[0]
+    assert (plain.bias_ih_l0.split(64)[1] == 1).all()
+
+
+def test_chrono_belongs_to_the_lstm():
+    with pytest.raises(OptionError, match=r'expected no chrono for "gru"'):
+        lstm(1, 2, encoder="gru", chrono=100)

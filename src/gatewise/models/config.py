@@ -165,6 +165,9 @@ class ModelConfig:
     """Skeletons, in training: how much faster or slower a clip runs on the way, at most."""
     kernel: str | None = None
     """Implementation of the LSTM; `gatewise kernels` lists them."""
+    chrono: int | None = None
+    """Steps that the longest memory of a fresh LSTM reaches: forget gates begin with memories of 1 step to so many
+    (chrono initialisation). For answers that hang on what was seen long before."""
     checkpoint_steps: int | None = None
     """Long sequences: the LSTM is differentiated in chunks of so many steps and computes each again, for less memory; 0
     lets the length decide."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gatewise.cell import Cell
 from gatewise.errors import OptionError, did_you_mean
 from gatewise.nn.dropout import SequenceDropout
-from gatewise.nn.initializers import initialize
+from gatewise.nn.initializers import initialize, initialize_chrono
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.norm import SequenceBatchNorm
 from gatewise.nn.stateful import StatefulStep
@@ -45,6 +45,8 @@ class Encoder(nn.Module):
         cell: which LSTM equations; only for ``kind="lstm"``.
         kernel: implementation of the LSTM; only for ``kind="lstm"``.
         checkpoint_steps: memory instead of time, as :class:`~gatewise.nn.lstm.LSTM` has it; only for ``kind="lstm"``.
+        chrono: steps that the longest memory should begin with (:func:`~gatewise.nn.initializers.initialize_chrono`);
+            None: every forget gate begins with a bias of 1. Only for ``kind="lstm"``.
 
     Shape:
         - x ``[B, T, input_size]``, lengths ``[B]`` or None, state as returned earlier or None
@@ -72,13 +74,14 @@ class Encoder(nn.Module):
         cell: Cell | None = None,
         kernel: str = "auto",
         checkpoint_steps: int | None = None,
+        chrono: int | None = None,
     ) -> None:
         super().__init__()
         if not hidden_sizes or min(hidden_sizes) < 1 or max(hidden_sizes) > LARGEST:
             raise OptionError(
                 f"hidden_sizes: expected one number from 1 to {LARGEST} a layer, got {hidden_sizes}. Try 64, 64."
             )
-        _check_options_of_lstm(kind, cell, kernel, weight_drop, checkpoint_steps)
+        _check_options_of_lstm(kind, cell, kernel, weight_drop, checkpoint_steps, chrono)
         if variational_dropout and (batch_norm or dropout):
             raise OptionError(
                 f"encoder: expected variational_dropout without batch_norm and dropout, got {variational_dropout}, "
@@ -101,7 +104,10 @@ class Encoder(nn.Module):
             else:
                 locked = variational_dropout > 0
                 self.between.append(SequenceDropout(variational_dropout if locked else dropout, locked=locked))
-        initialize(self)
+        if chrono is None:
+            initialize(self)
+        else:
+            initialize_chrono(self, chrono)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: tuple[Any, ...] | None = None) -> Encoded:
         mask = None if lengths is None else mask_of_lengths(lengths, x.shape[1])
@@ -156,7 +162,12 @@ def folds(norm: SequenceBatchNorm, lstm: LSTM, x: Tensor) -> bool:
 
 
 def _check_options_of_lstm(
-    kind: str, cell: Cell | None, kernel: str, weight_drop: float, checkpoint_steps: int | None
+    kind: str,
+    cell: Cell | None,
+    kernel: str,
+    weight_drop: float,
+    checkpoint_steps: int | None,
+    chrono: int | None,
 ) -> None:
     if kind == "lstm":
         return
@@ -173,6 +184,8 @@ def _check_options_of_lstm(
         raise OptionError(
             f'encoder: expected no checkpoint_steps for "{kind}", got {checkpoint_steps}. It belongs to encoder "lstm".'
         )
+    if chrono is not None:
+        raise OptionError(f'encoder: expected no chrono for "{kind}", got {chrono}. It belongs to encoder "lstm".')
 
 
 def _layer(

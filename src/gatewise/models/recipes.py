@@ -44,6 +44,7 @@ def lstm(
     cell: Cell | None = None,
     kernel: str = "auto",
     checkpoint_steps: int | None = None,
+    chrono: int | None = None,
 ) -> SequenceModel:
     """The default: small, fast, good on short sequences and little data.
 
@@ -67,6 +68,7 @@ def lstm(
         cell: which LSTM equations.
         kernel: which implementation.
         checkpoint_steps: of the LSTM, for long sequences; see :class:`~gatewise.nn.lstm.LSTM`.
+        chrono: steps that the LSTM's longest memory should begin with; None for forget gates that begin open alike.
 
     Returns:
         A model of encoder, pool and head.
@@ -90,6 +92,7 @@ def lstm(
         cell=cell,
         kernel=kernel,
         checkpoint_steps=checkpoint_steps,
+        chrono=chrono,
     )
     return scored(stem, body, num_classes, pool=pool, dropout=dropout, augment=augment)
 
