@@ -1,6 +1,7 @@
 """Every kernel against the equations, and the facts that every kernel must live by."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,11 +10,13 @@ from gatewise.cell import Cell
 from gatewise.kernels import KERNELS
 from gatewise.kernels.reference import reference
 from gatewise.kernels.select import plain_request
-from gatewise.testing import CASES, Case, assert_as_accurate, kernel_checks, lattice, outcome, plain
+from gatewise.testing import CASES, Case, assert_as_accurate, kernel_checks, lattice, outcome, plain, trace_checks
 
 CHECKS = [check for kernel in KERNELS for check in kernel_checks(kernel)]
 # Few and small numbers: the baseline may be exact by luck. A wrong formula is off by 1e-1, not by a few roundings.
 LATTICE = kernel_checks(reference, lattice(), (torch.float64,), factor=10.0)
+TRACES = [check for kernel in KERNELS for check in trace_checks(kernel)]
+TRACES += trace_checks(reference, lattice(), (torch.float64,), factor=10.0)
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 FORWARD = Case("ragged, one direction", B=4, T=6, lengths=(6, 3, 0, 1))
@@ -28,6 +31,21 @@ def test_kernel_is_as_accurate_as_plain_pytorch(check, nan_filled_memory):
 @pytest.mark.parametrize("check", LATTICE, ids=str)
 def test_every_combination_of_variants(check, nan_filled_memory):
     check()
+
+
+@pytest.mark.parametrize("check", TRACES, ids=str)
+def test_a_trace_is_what_the_equations_say_of_every_step(check, nan_filled_memory):
+    check()
+
+
+def test_the_suite_notices_a_wrong_trace():
+    def late(request, inputs):
+        output, state, gates = reference.trace(request, inputs)
+        return output, state, gates._replace(c=gates.c.roll(1, dims=1))  # one step late
+
+    kernel = SimpleNamespace(name="late", why_not=reference.why_not, trace=late)
+    with pytest.raises(AssertionError, match="late-trace-plain-float32, c: error"):
+        trace_checks(kernel)[0]()
 
 
 def test_the_suite_notices_a_wrong_result():

@@ -85,6 +85,21 @@ class Inputs:
         return self.weights[0].weight_hh.shape[1]
 
 
+class Gates(NamedTuple):
+    """What happened inside a layer, in at least float32; every field is ``[D, T, B, H]``, of h ``P`` if projected.
+
+    After the sigmoids and tanh of the sheet (2) to (6); c and h as the next step sees them, after (8) and (9). Without
+    a forget gate ``f = 1``, coupled ``f = 1 - i``. Zero in the padding.
+    """
+
+    i: Tensor  # input gate
+    f: Tensor  # forget gate
+    g: Tensor  # candidate, before recurrent dropout
+    o: Tensor  # output gate
+    c: Tensor  # cell state
+    h: Tensor  # hidden state
+
+
 class Kernel(Protocol):
     """One implementation of a layer."""
 
@@ -99,6 +114,12 @@ class Kernel(Protocol):
         """Output ``[T, B, D*(P or H)]``, zero beyond lengths, and the state after each row's last step. Differentiable.
 
         Only for a request that ``why_not`` has nothing against.
+        """
+
+    def trace(self, request: Request, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+        """As ``run``, without a gradient, and what happened inside: of this kernel's own run, not of another's.
+
+        It holds all of it at once: callers cut long sequences (:mod:`gatewise.nn.tracing`).
         """
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from gatewise.kernels.contract import Inputs, Request
+from gatewise.kernels.contract import Gates, Inputs, Request
+from gatewise.kernels.tracing import gates_of_output
 from gatewise.types import State
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -50,6 +51,12 @@ class Native:
         if _by_onednn(request):
             return _held(request, inputs, state)
         return _packed(request, inputs, state, lengths)
+
+    def trace(self, request: Request, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+        """Its output tells every gate: one product over all steps makes them again, and the cell follows from them."""
+        with torch.no_grad():
+            output, state = self.run(request._replace(differentiable=False), inputs)
+            return output, state, gates_of_output(inputs, output)
 
 
 def _zeros(request: Request, like: Tensor) -> State:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gatewise.cell import Cell, Weights
 from gatewise.equations import Acts, Saved, project_input, step, widen
-from gatewise.kernels.contract import Inputs, Masks, Request, allocate
+from gatewise.kernels.contract import Gates, Inputs, Masks, Request, allocate
 from gatewise.sequences import cuts_of_resets, in_order
 from gatewise.types import State
 
@@ -55,6 +55,9 @@ class RawKernel(Protocol):
     ) -> Gradients:
         """None for a gradient that is zero. ``with_input``: whether anyone asks for that of the input."""
 
+    def trace(self, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+        """As ``forward``, with what happened inside; see :class:`~gatewise.kernels.contract.Kernel`."""
+
 
 def looked_through() -> bool:
     """Whether forward-mode AD or a transform of torch.func is at work. torch has no public question for it."""
@@ -90,6 +93,11 @@ class LiftedKernel:
             return output, state
         output, h_n, c_n, _ = self._forward(*_pack(inputs), request.differentiable)
         return output, State(h_n, c_n)
+
+    def trace(self, request: Request, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+        """Nobody asks for a gradient: the raw kernel's own."""
+        with torch.no_grad():
+            return self._raw.trace(inputs)
 
 
 # The operators ------------------------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ from torch import Tensor
 from gatewise.equations import (
     Saved,
     StepGradients,
+    hold,
     input_gradient,
     step_backward,
     weight_gradients,
     widen,
 )
-from gatewise.kernels.contract import Inputs, Request, allocate
+from gatewise.kernels.contract import Gates, Inputs, Request, allocate
 from gatewise.kernels.recurrence import (
     Gradients,
     acts_at,
@@ -22,6 +23,7 @@ from gatewise.kernels.recurrence import (
     lift,
     scan,
 )
+from gatewise.kernels.tracing import hidden_of_output, zero_after_end
 from gatewise.sequences import in_order
 from gatewise.types import State
 
@@ -89,6 +91,15 @@ class Reference:
         if with_input:
             d_input.copy_(sum(d_inputs[1:], start=d_inputs[0]))
         return Gradients(d_input, d_first, tuple(d_weights))
+
+    def trace(self, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+        """All of it stands on the tape; only what zoneout made of the cell is computed again."""
+        output, last, tape = self.forward(inputs, save=True)
+        saved = Saved(*tape)
+        k_c, rate = inputs.masks.zoneout_c, inputs.cell.zoneout[1]
+        c = hold(saved.c_star, saved.c_prev, k_c if k_c is not None else (1 - rate if rate else None), None)  # (8)
+        gates = Gates(saved.i, saved.f, saved.g, saved.o, c, hidden_of_output(inputs, output))
+        return output, last, zero_after_end(gates, inputs.lengths)
 
     def _scan_back(
         self,

@@ -28,7 +28,7 @@ from gatewise.errors import OptionError
 from gatewise.kernels.contract import Inputs, Kernel, Masks, Request, allocate
 from gatewise.kernels.recurrence import looked_through
 from gatewise.kernels.select import note, run_layer, select
-from gatewise.sequences import cuts_of_resets
+from gatewise.nn.pieces import cuts_of, initial_of, part_of, piece_of, states_like, turned
 from gatewise.types import State
 
 ROOTS = 4
@@ -134,16 +134,16 @@ class _Chunks(torch.autograd.Function):
         steps, batch_size, _ = x.shape
         output = allocate((steps, batch_size, directions * size), x)
         count = -(-steps // plan.steps)
-        borders = _state_like(inputs, directions, count)
-        last = _state_like(inputs, directions)
+        borders = states_like(inputs, directions, count)
+        last = states_like(inputs, directions)
         for direction in range(directions):
-            part = _part(output, direction, size)
-            cuts, state = _cuts(inputs, direction), _initial(inputs, direction)
+            part = part_of(output, direction, size)
+            cuts, state = cuts_of(inputs, direction), initial_of(inputs, direction)
             for number, (start, stop) in enumerate(plan.chunks(steps, reverse=direction == 1)):
                 borders.h[direction, number], borders.c[direction, number] = state.h[0], state.c[0]
-                piece = _piece(inputs, direction, start, stop, state, cuts)
+                piece = piece_of(inputs, direction, start, stop, state, cuts)
                 y, state = plan.run(piece, differentiable=False)
-                part[start:stop] = _turned(y, piece.lengths, direction)
+                part[start:stop] = turned(y, piece.lengths, direction)
             last.h[direction], last.c[direction] = state.h[0], state.c[0]
         ctx.plan = plan
         ctx.save_for_backward(*tensors, *borders)
@@ -173,25 +173,25 @@ def _back(
     inputs, d_output = plan.inputs(tensors), d_results[0]
     x, directions, n = inputs.input, len(inputs.weights), len(plan.names)
     d_x = allocate(tuple(x.shape), x) if wanted[0] else None
-    d_first = _state_like(inputs, directions)
+    d_first = states_like(inputs, directions)
     flat = list(zip(tensors[_FIRST_WEIGHT:], wanted[_FIRST_WEIGHT:], strict=True))
     sums = [torch.zeros_like(widen(w)) for w, _ in flat]  # wide: in 16 bits a long sum would lose small parts
     for direction in range(directions):
         of_direction = slice(direction * n, (direction + 1) * n)
         leaves = [w.detach().requires_grad_(asked) for w, asked in flat[of_direction]]
         weights = Weights(**dict(zip(plan.names, leaves, strict=True)))
-        cuts = _cuts(inputs, direction)
+        cuts = cuts_of(inputs, direction)
         d_last = [None if d is None else d[direction : direction + 1] for d in d_results[1:]]
         chunks = list(enumerate(plan.chunks(len(x), reverse=direction == 1)))
         for number, (start, stop) in reversed(chunks):
             state = State(*(border[direction, number][None] for border in borders))
-            piece = replace(_piece(inputs, direction, start, stop, state, cuts), weights=(weights,))
+            piece = replace(piece_of(inputs, direction, start, stop, state, cuts), weights=(weights,))
             d_y = None
             if d_output is not None:
-                d_y = _turned(_part(d_output, direction, inputs.output_size)[start:stop], piece.lengths, direction)
+                d_y = turned(part_of(d_output, direction, inputs.output_size)[start:stop], piece.lengths, direction)
             d_piece, *d_last, d_weights = _differentiated(plan, piece, (d_y, *d_last), with_input=wanted[0])
             if d_x is not None:
-                d_piece = _turned(d_piece, piece.lengths, direction)
+                d_piece = turned(d_piece, piece.lengths, direction)
                 d_x[start:stop] = d_piece if direction == 0 else d_x[start:stop] + d_piece
             for total, d_w in zip(sums[of_direction], d_weights, strict=True):
                 total.add_(d_w)
@@ -230,10 +230,10 @@ def _twice(
     inputs = plan.inputs(tuple(entries))
     outputs, states = [], []
     for direction in range(len(inputs.weights)):
-        cuts, state = _cuts(inputs, direction), _initial(inputs, direction)
-        piece = _piece(inputs, direction, 0, len(inputs.input), state, cuts)
+        cuts, state = cuts_of(inputs, direction), initial_of(inputs, direction)
+        piece = piece_of(inputs, direction, 0, len(inputs.input), state, cuts)
         y, last = plan.run(piece, differentiable=True)
-        outputs.append(_turned(y, piece.lengths, direction))
+        outputs.append(turned(y, piece.lengths, direction))
         states.append(last)
     results = (torch.cat(outputs, -1), *(torch.cat(part) for part in zip(*states, strict=True)))
     pairs = [(y, d) for y, d in zip(results, d_results, strict=True) if d is not None]
@@ -242,60 +242,3 @@ def _twice(
                             [d for _, d in pairs], create_graph=True, allow_unused=True, materialize_grads=True)
     )  # fmt: skip
     return [next(found) if asked else None for asked in wanted]
-
-
-# One direction of one chunk -------------------------------------------------------------------------------------------
-
-
-def _piece(inputs: Inputs, direction: int, start: int, stop: int, state: State, cuts: Tensor | None) -> Inputs:
-    """Steps ``start..stop`` of one direction as a layer of its own, which every kernel knows how to run: forward."""
-    lengths = None if inputs.lengths is None else (inputs.lengths - start).clamp(0, stop - start)
-
-    def at_each_step(values: Tensor | None) -> Tensor | None:
-        return None if values is None else _turned(values[start:stop], lengths, direction)
-
-    m_h, *by_step = [None if mask is None else mask[direction] for mask in inputs.masks]
-    by_step = [None if mask is None else mask[None] for mask in map(at_each_step, by_step)]
-    x = at_each_step(inputs.input)
-    assert x is not None
-    masks = Masks(None if m_h is None else m_h[None], *by_step)
-    return Inputs(inputs.cell, x, (inputs.weights[direction],), state, lengths, at_each_step(cuts), masks)
-
-
-def _turned(x: Tensor, lengths: Tensor | None, direction: int) -> Tensor:
-    """``[T, B, ...]``, for the second direction with each row's real steps from last to first; again: as it was.
-
-    Padding stays where it is, so that a row still begins with its real steps.
-    """
-    if direction == 0:
-        return x
-    if lengths is None:
-        return x.flip(0)
-    t = torch.arange(len(x), device=x.device)[:, None]
-    return x[torch.where(t < lengths, lengths - 1 - t, t), torch.arange(x.shape[1], device=x.device)]
-
-
-def _part(output: Tensor, direction: int, size: int) -> Tensor:
-    """What of ``[T, B, D*(P or H)]`` belongs to a direction."""
-    return output[..., direction * size : (direction + 1) * size]
-
-
-def _cuts(inputs: Inputs, direction: int) -> Tensor | None:
-    """Where a direction starts from zero, ``[T, B]``."""
-    return None if inputs.resets is None else cuts_of_resets(inputs.resets, reverse=direction == 1)
-
-
-def _initial(inputs: Inputs, direction: int) -> State:
-    """The state before a direction's first step, ``[1, B, ...]``."""
-    if inputs.state is not None:
-        return State(*(part[direction : direction + 1] for part in inputs.state))
-    x = inputs.input
-    batch_size = x.shape[1]
-    return State(x.new_zeros(1, batch_size, inputs.output_size), x.new_zeros(1, batch_size, inputs.hidden_size))
-
-
-def _state_like(inputs: Inputs, *leading: int) -> State:
-    """Room for states, ``[*leading, B, ...]``."""
-    x = inputs.input
-    shape = (*leading, x.shape[1])
-    return State(x.new_empty(*shape, inputs.output_size), x.new_empty(*shape, inputs.hidden_size))

@@ -16,6 +16,7 @@ from gatewise.kernels.contract import NO_MASKS, Inputs, Masks, Request
 from gatewise.kernels.select import check_name, run_layer
 from gatewise.nn.checkpointing import check_steps, run_in_chunks
 from gatewise.nn.dropout import dropout, dropout_mask
+from gatewise.nn.tracing import consumer, run_recorded
 from gatewise.sequences import mask_of_lengths
 from gatewise.types import State
 
@@ -287,15 +288,17 @@ class LSTM(nn.Module):
                 x = dropout(x, self.dropout)
             masks = self._draw_masks(x) if self.training and not cell.is_plain else NO_MASKS
             inputs = Inputs(cell, x, weights, state, lengths, resets, masks)
-            x, state = self._run_layer(inputs)
+            x, state = self._run_layer(inputs, layer)
             last.append(state)
         if len(last) == 1:
             return x, last[0]
         h_n, c_n = zip(*last, strict=True)
         return x, State(torch.cat(h_n), torch.cat(c_n))
 
-    def _run_layer(self, inputs: Inputs) -> tuple[Tensor, State]:
+    def _run_layer(self, inputs: Inputs, layer: int) -> tuple[Tensor, State]:
         request = self._request(inputs)
+        if not request.compiling and (consume := consumer()) is not None:
+            return run_recorded(request, inputs, self.kernel, self, layer, consume)
         if self.checkpoint_steps is None:
             return run_layer(request, inputs, self.kernel)
         if request.compiling and self.training:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from gatewise.accuracy import excess
 from gatewise.cell import PLAIN, Cell, Weights
-from gatewise.kernels.contract import Inputs, Kernel, Masks, Request
-from gatewise.kernels.recurrence import unroll
+from gatewise.equations import widen
+from gatewise.kernels.contract import Gates, Inputs, Kernel, Masks, Request
+from gatewise.kernels.recurrence import scan, unroll
 from gatewise.types import State
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -170,6 +171,34 @@ def plain(_: Request, inputs: Inputs) -> tuple[Tensor, State]:
     return unroll(inputs)
 
 
+Trace = Callable[[Request, Inputs], tuple[Tensor, State, Gates]]
+
+
+def insides(trace: Trace, case: Case, dtype: torch.dtype, device: str = "cpu", seed: int = 0) -> dict[str, Tensor]:
+    """Everything that a trace gives, by name: output, h_n, c_n, and each of the gates."""
+    request = case.request(dtype, device)._replace(differentiable=False)
+    with torch.no_grad():
+        output, state, gates = trace(request, case.inputs(dtype, device, seed))
+    return {"output": output, "h_n": state.h, "c_n": state.c, **gates._asdict()}
+
+
+def plain_trace(request: Request, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+    """What a trace should be, step by step from the equations."""
+    inputs = inputs.without_padding()
+    found = []
+    for direction in range(len(inputs.weights)):
+        steps: dict[int, Gates] = {}
+        for t, acts, state, saved in scan(inputs, direction):
+            inside = Gates(saved.i, saved.f, saved.g, saved.o, state.c, widen(state.h))
+            steps[t] = inside if acts.alive is None else Gates(*(torch.where(acts.alive, x, 0.0) for x in inside))
+        found.append([torch.stack(part) for part in zip(*(steps[t] for t in range(len(steps))), strict=True)])
+    if request.steps == 0:
+        wide, rows = widen(inputs.input), (request.directions, 0, request.batch_size)
+        sizes = [*[inputs.hidden_size] * 5, inputs.output_size]
+        return *plain(request, inputs), Gates(*(wide.new_zeros(*rows, size) for size in sizes))
+    return *plain(request, inputs), Gates(*(torch.stack(part) for part in zip(*found, strict=True)))
+
+
 def _leaves(inputs: Inputs) -> dict[str, Tensor]:
     found = {"input": inputs.input}
     if inputs.state is not None:
@@ -206,15 +235,7 @@ class KernelCheck:
         """Raises AssertionError where it is not."""
         if reason := self.kernel.why_not(self.case.request(self.dtype)):
             pytest.skip(reason)
-        shares = self._shares(0)
-        if max(shares.values()) <= 1:
-            return
-        draws = [shares, *(self._shares(seed) for seed in range(1, DRAWS))]
-        for name in shares:
-            found = [draw[name] for draw in draws]
-            message = f"{self}, {name}: error in {DRAWS} draws is {[round(x, 2) for x in found]} times what is allowed"
-            assert max(found) <= FAR, message
-            assert statistics.median(found) <= 1, message
+        _settle(str(self), self._shares)
 
     def _shares(self, seed: int) -> dict[str, float]:
         """Each result's error as a share of what is allowed."""
@@ -233,6 +254,52 @@ class KernelCheck:
         return f"{self.kernel.name}-{self.case.name}-{self.dtype}".replace("torch.", "")
 
 
+@dataclass(frozen=True)
+class TraceCheck:
+    """What a kernel says of its insides must be as accurate as plain PyTorch, step by step; and its output stays."""
+
+    kernel: Kernel
+    case: Case
+    dtype: torch.dtype
+    factor: float = 2.0
+
+    def __call__(self) -> None:
+        """Raises AssertionError where it is not."""
+        if reason := self.kernel.why_not(self.case.request(self.dtype)._replace(differentiable=False)):
+            pytest.skip(reason)
+        _settle(str(self), self._shares)
+
+    def _shares(self, seed: int) -> dict[str, float]:
+        actual = insides(self.kernel.trace, self.case, self.dtype, seed=seed)
+        coarse = torch.float32 if self.dtype == torch.float64 else self.dtype
+        baseline = insides(plain_trace, self.case, coarse, seed=seed)
+        exact = insides(plain_trace, self.case, torch.float64, seed=seed)
+        wide = torch.promote_types(self.dtype, torch.float32)
+        for name, result in actual.items():
+            expected = wide if name in Gates._fields else self.dtype
+            assert result.dtype == expected, f"{self}, {name}: expected {expected}, got {result.dtype}"
+            assert result.shape == exact[name].shape, f"{self}, {name}: got shape {tuple(result.shape)}"
+        return {
+            name: excess(result, baseline[name], exact[name], factor=self.factor) for name, result in actual.items()
+        }
+
+    def __str__(self) -> str:
+        return f"{self.kernel.name}-trace-{self.case.name}-{self.dtype}".replace("torch.", "")
+
+
+def _settle(check: str, shares_of: Callable[[int], dict[str, float]]) -> None:
+    """Raises AssertionError where an error exceeds what is allowed; in doubt, by the median of several draws."""
+    shares = shares_of(0)
+    if max(shares.values()) <= 1:
+        return
+    draws = [shares, *(shares_of(seed) for seed in range(1, DRAWS))]
+    for name in shares:
+        found = [draw[name] for draw in draws]
+        message = f"{check}, {name}: error in {DRAWS} draws is {[round(x, 2) for x in found]} times what is allowed"
+        assert max(found) <= FAR, message
+        assert statistics.median(found) <= 1, message
+
+
 def kernel_checks(
     kernel: Kernel,
     cases: tuple[Case, ...] = CASES,
@@ -242,3 +309,14 @@ def kernel_checks(
 ) -> tuple[KernelCheck, ...]:
     """The conformance suite of a kernel, one check for each case and dtype."""
     return tuple(KernelCheck(kernel, case, dtype, factor) for dtype in dtypes for case in cases)
+
+
+def trace_checks(
+    kernel: Kernel,
+    cases: tuple[Case, ...] = CASES,
+    dtypes: tuple[torch.dtype, ...] = DTYPES,
+    *,
+    factor: float = 2.0,
+) -> tuple[TraceCheck, ...]:
+    """The same for what a kernel says of its insides."""
+    return tuple(TraceCheck(kernel, case, dtype, factor) for dtype in dtypes for case in cases)

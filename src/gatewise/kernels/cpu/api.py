@@ -2,7 +2,10 @@
 
 from ctypes import CFUNCTYPE, POINTER, Structure, c_float, c_int32, c_int64, c_uint32, c_void_p
 
-ABI = 1
+ABI = 2
+
+# gatewise_save
+NOTHING, TAPE, TRACE = range(3)
 
 
 class Weights(Structure):
@@ -113,6 +116,21 @@ class Dropout(Structure):
     )
 
 
+class Columns(Structure):
+    """``gatewise_columns``."""
+
+    _fields_ = (
+        ("n", c_int64),
+        ("H", c_int64),
+        ("stride", c_int64),
+        ("above", c_float),
+        ("below", c_float),
+        ("x", c_void_p),
+        ("centre", c_void_p),
+        ("sums", c_void_p),
+    )
+
+
 class Functions(Structure):
     """``gatewise_functions``: what one instruction set offers. A call releases the GIL."""
 
@@ -128,8 +146,9 @@ class Functions(Structure):
         ("stack_bytes", CFUNCTYPE(c_int64, POINTER(Layer), c_int64)),
         ("stack_make", CFUNCTYPE(None, POINTER(Layer), c_int64, c_void_p)),
         ("stack_step", CFUNCTYPE(None, c_void_p, c_int32, c_void_p, c_void_p)),
+        ("column_sums", CFUNCTYPE(None, POINTER(Columns))),
     )
 
 
-STRUCTURES = (Weights, Sequence, Layer, Norm, Dropout, Functions)
+STRUCTURES = (Weights, Sequence, Layer, Norm, Dropout, Columns, Functions)
 """All of them, in the header's order."""

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from gatewise.cell import Cell, Weights
 from gatewise.errors import KernelUnavailable, ShapeError
-from gatewise.kernels.contract import Inputs, Request, allocate
+from gatewise.kernels.contract import Gates, Inputs, Request, allocate
 from gatewise.kernels.cpu import api, library
 from gatewise.kernels.recurrence import Gradients, allocate_d_input, allocate_results, lift
+from gatewise.kernels.tracing import hidden_of_output, zero_after_end
 from gatewise.types import State
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1}  # gatewise_dtype
@@ -45,14 +46,29 @@ class Cpu:
     def forward(self, inputs: Inputs, *, save: bool) -> tuple[Tensor, State, list[Tensor]]:
         """One call of ``gatewise_functions.forward``."""
         check(inputs)
+        tape = [allocate(shape, inputs.input, dtype) for shape, dtype in self.tape_shapes(inputs)] if save else []
+        return *self._forward(inputs, *(api.TAPE, tape[0]) if save else (api.NOTHING, None)), tape
+
+    def trace(self, inputs: Inputs) -> tuple[Tensor, State, Gates]:
+        """The same call; it leaves each gate in memory of its own, in the order of time."""
+        check(inputs)
+        steps, batch_size, _ = inputs.input.shape
+        directions, hidden_size = len(inputs.weights), inputs.hidden_size
+        lanes = library.functions(library.isa()).lanes
+        whole = (hidden_size + lanes - 1) // lanes * lanes
+        planes = allocate((5, directions, steps, batch_size, whole), inputs.input, torch.float32)
+        output, last = self._forward(inputs, api.TRACE, planes)
+        i, f, g, o, c = planes[..., :hidden_size].unbind()
+        gates = Gates(i, f, g, o, c, hidden_of_output(inputs, output))
+        return output, last, zero_after_end(gates, inputs.lengths)
+
+    def _forward(self, inputs: Inputs, save: int, memory: Tensor | None) -> tuple[Tensor, State]:
         call = Call(inputs)
         output, last = allocate_results(inputs)
-        tape = [allocate(shape, inputs.input, dtype) for shape, dtype in self.tape_shapes(inputs)] if save else []
-        call.layer.save = save
         call.layer.output, call.layer.h_n, call.layer.c_n = call.of(output), call.of(last.h), call.of(last.c)
-        call.layer.tape = call.of(tape[0]) if save else None
+        call.layer.save, call.layer.tape = save, call.of(memory)
         call.run("forward")
-        return output, last, tape
+        return output, last
 
     def backward(
         self,

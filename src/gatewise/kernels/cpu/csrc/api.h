@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define GATEWISE_ABI 1 /* raised with every change of this file; Python refuses a library of another version */
+#define GATEWISE_ABI 2 /* raised with every change of this file; Python refuses a library of another version */
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +20,7 @@ extern "C" {
 
 enum gatewise_dtype { GATEWISE_FLOAT32 = 0, GATEWISE_BFLOAT16 = 1 };
 enum gatewise_forget { GATEWISE_FORGET_GATE = 0, GATEWISE_COUPLED = 1, GATEWISE_NO_FORGET = 2 }; /* (3) and (3') */
+enum gatewise_save { GATEWISE_NOTHING = 0, GATEWISE_TAPE = 1, GATEWISE_TRACE = 2 };
 
 /* The parameters of one direction, or their gradients; contiguous, in the call's dtype. NULL: not there. */
 typedef struct {
@@ -48,7 +49,7 @@ typedef struct {
   int32_t norm;    /* 1: layer normalisation (1', 7) */
   int32_t project; /* 1: (7') acts; else P = H */
   int32_t threads; /* at most so many; the results do not depend on it */
-  int32_t save;    /* forward: 1 fills the tape */
+  int32_t save;    /* forward: gatewise_save */
   int32_t wide_c;  /* forward: 1: c_0 and c_n are float32, whatever the dtype */
   gatewise_weights weights[2];
   gatewise_sequence input; /* [T, B, I]; what lies beyond a row's length is not read */
@@ -63,7 +64,9 @@ typedef struct {
   float keep_c_mean;
   void *output;    /* [T, B, D*P], contiguous; zero beyond lengths */
   void *h_n, *c_n; /* [D, B, P], [D, B, H] */
-  float *tape;     /* as many floats as tape_size says; written by forward (if save), read by backward */
+  float *tape;     /* with GATEWISE_TAPE as many floats as tape_size says, written by forward and read by backward;
+                      with GATEWISE_TRACE [5, D, T, B, blocks of H * lanes]: i f g o, and c as the next step sees it;
+                      padding, and lanes behind H, are not written */
 
   /* Backward only. */
   gatewise_sequence d_output;    /* [T, B, D*P]; data NULL: zero */
@@ -107,6 +110,15 @@ typedef struct {
   void *output;        /* [n] */
 } gatewise_dropout;
 
+/* Sums over the rows of a matrix [n, H], for each of its columns. */
+typedef struct {
+  int64_t n, H, stride; /* stride: floats from one row to the next */
+  float above, below;
+  const float *x;
+  const float *centre; /* [H] */
+  float *sums;         /* [4, H]: of x; of how many are above; below; and of the squares of x - centre */
+} gatewise_columns;
+
 /* A stack of layers that takes one step after another. Of each gatewise_layer it uses what a forward pass uses, with T
  * and D 1, no lengths, resets and masks, and save 0. h_0 and h_n are one memory, as are c_0 and c_n: the state, kept
  * from step to step by the caller. `input.data` of the first layer and all of `input` of the others is found by itself;
@@ -127,6 +139,7 @@ typedef struct {
   void (*stack_make)(const gatewise_layer *layers, int64_t count, void *memory);
   void (*stack_step)(void *memory, int32_t dtype, const void *input,
                      void *output); /* [B, I] to the last layer's [B, P] */
+  void (*column_sums)(const gatewise_columns *);
 } gatewise_functions;
 
 #ifdef __cplusplus

@@ -238,7 +238,7 @@ class Forward {
         float *at = a + (j * kGates + g) * L;
         store(at, keep_lanes((load(at) - of.mean) * of.scale, z.place(g) < 0 ? 0 : z.lanes_h(j)));
       }
-    if (!call_.save) return;
+    if (call_.save != GATEWISE_TAPE) return;
     call_.tape[z.tape_scales_at(d, t, row) + term] = of.scale;
     for (long j = 0; j < z.blocks_h; ++j) {
       float *tape = call_.tape + z.tape_at(d, t, j, row) + (5 + z.zoneout_c + term * kGates) * L;
@@ -258,7 +258,8 @@ class Forward {
     const int32_t *at;
     long d, n, row_h;
     float *c, *kept, *h_next, *tape;
-    bool past_caches;  // whether the tape is written so
+    bool past_caches;                       // whether the tape is written so
+    long tape_block, tape_row, tape_plane;  // floats of it from one to the next
     S *output;
     const S *mask_g, *keep_h, *keep_c;
 
@@ -303,12 +304,14 @@ class Forward {
       }
       store(c, c_new);
       if (here.tape != nullptr) {
-        float *tape = here.tape + (j * z.B + row) * z.planes * L;
+        float *tape = here.tape + j * here.tape_block + row * here.tape_row;
+        const long plane = here.tape_plane;
+        const bool trace = here.call.save == GATEWISE_TRACE;
         put(here, tape, i);
-        put(here, tape + L, f);
-        put(here, tape + 2 * L, g);
-        put(here, tape + 4 * L, c_star);
-        if (z.zoneout_c) put(here, tape + 5 * L, c_new);
+        put(here, tape + plane, f);
+        put(here, tape + 2 * plane, g);
+        put(here, tape + 4 * plane, trace ? c_new : c_star);
+        if (z.zoneout_c && !trace) put(here, tape + 5 * plane, c_new);
       }
       return c_star;
     }
@@ -317,7 +320,7 @@ class Forward {
     INLINE void look_out(const Here &here, long b, long j, Vector *a) {
       a[O_GATE] = sigmoid(a[O_GATE]);
       if (here.tape != nullptr)
-        put(here, here.tape + (j * here.z.B + here.at[b]) * here.z.planes * L + 3 * L, a[O_GATE]);
+        put(here, here.tape + j * here.tape_block + here.at[b] * here.tape_row + 3 * here.tape_plane, a[O_GATE]);
     }
 
     // (9) for block j of h*.
@@ -343,6 +346,7 @@ class Forward {
     const long t = time(s), alive = first_[s + 1] - first_[s];
     if (call_.resets != nullptr) cut_rows(t, alive);
     const float *h = h_[now_];
+    const bool trace = call_.save == GATEWISE_TRACE;
     const Here here{.z = z,
                     .call = call_,
                     .w = w,
@@ -353,8 +357,11 @@ class Forward {
                     .c = c_,
                     .kept = kept_,
                     .h_next = h_[1 - now_],
-                    .tape = call_.save ? call_.tape + z.tape_at(d, t, 0, 0) : nullptr,
+                    .tape = !call_.save ? nullptr : call_.tape + (trace ? z.trace_at(d, t) : z.tape_at(d, t, 0, 0)),
                     .past_caches = past_caches_,
+                    .tape_block = trace ? L : z.B * z.planes * L,
+                    .tape_row = trace ? z.blocks_h * L : z.planes * L,
+                    .tape_plane = trace ? z.trace_at(z.D, 0) : L,
                     .output = output_at(t, 0),
                     .mask_g = mask_at(call_.mask_g, t, z.H),
                     .keep_h = mask_at(call_.keep_h, t, z.P),

@@ -2,6 +2,7 @@
 #include "api.h"
 #include "backward.h"
 #include "batch_norm.h"
+#include "columns.h"
 #include "forward.h"
 #include "stack.h"
 
@@ -149,4 +150,5 @@ extern "C" const gatewise_functions NAMED(GATEWISE_ISA) = {
     .stack_bytes = stack_bytes,
     .stack_make = stack_make,
     .stack_step = stack_step,
+    .column_sums = column_sums,
 };

@@ -85,6 +85,8 @@ struct Sizes {
   long tape_scales_at(long d, long t, long row) const {
     return D * T * blocks_h * B * planes * L + ((d * T + t) * B + row) * 2;
   }
+  // A trace: [5, D, T, B, blocks_h * L]; one plane begins where the directions of the one before end.
+  long trace_at(long d, long t) const { return (d * T + t) * B * blocks_h * L; }
   long tape_size() const { return D * T * B * (blocks_h * planes * L + (norm ? 2 : 0)); }
 };
 
