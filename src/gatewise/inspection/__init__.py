@@ -1,0 +1,1 @@
+"""What happens inside a model: traces, summaries of units, memory, and why an answer came out."""
