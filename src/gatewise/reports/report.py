@@ -22,7 +22,7 @@ from gatewise.reports import (
 )
 from gatewise.reports.content import Measured, Report
 from gatewise.reports.page import Html
-from gatewise.reports.words import counted, duration, number
+from gatewise.reports.words import counted, duration, number, percent
 from gatewise.tasks import TASKS
 from gatewise.training.config import to_plain
 
@@ -131,10 +131,28 @@ def _training(report: Report) -> Html:
         caption=f"The learning rate is how far a step goes; its schedule here is {report.config.train.schedule}.",
         alt=f"Learning rate over epochs, at most {number(max(rate))}.",
     )
+    gradients = [_gradients(report, epochs, best)] if any("grad_norm" in line for line in report.history) else []
     checked = {f"{name} loss": values for name, values in losses.items()} | chosen
     undefined = [name for name, values in checked.items() if not all(map(np.isfinite, values))]
     gaps = page.paragraph(f"Not a number in some epochs: {', '.join(undefined)}.") if undefined else Html("")
-    return page.join(page.columns(*pictures, learning_rate), gaps)
+    return page.join(page.columns(*pictures, learning_rate, *gradients), gaps)
+
+
+def _gradients(report: Report, epochs: list[int], best: int | None) -> Html:
+    """How long the gradients were, which runs of before have not written down."""
+    norms, clipped = _column(report, "grad_norm"), _column(report, "clipped")
+    limit = report.config.train.clip_norm
+    shortened = "They were never shortened (train.clip_norm is 0)."
+    if limit:
+        share = [value for value in clipped if np.isfinite(value)]
+        shortened = f"Those longer than {number(limit)} are shortened to it before a step (train.clip_norm): "
+        shortened += f"{percent(float(np.mean(share)))} of all steps." if share else "none was measured."
+    return page.picture(
+        plots.curves(epochs, {"gradient": norms}, title="gradient length", zero=True, best=best, height=200),
+        caption=f"The mean length of an epoch's gradients: how hard the loss pulls at the weights. {shortened}",
+        alt=f"Mean length of the gradients over epochs; at most {number(float(np.nanmax(norms)))}, at last "
+        f"{number(norms[-1])}.",
+    )
 
 
 def _column(report: Report, name: str) -> list[float]:

@@ -30,6 +30,10 @@ class Progress:
         best_epoch: counted from 1; 0 before the first.
         done: all epochs are over, or patience is.
         valid_losses: of every epoch so far.
+        norms: lengths of the gradients of the epoch so far.
+        usual_norm: the median of the first epoch; None before its end.
+        lost: a part of the sequence got no gradient to speak of when that was last measured.
+        warned: what a user was told of gradients, and is not told again.
     """
 
     epoch: int = 0
@@ -42,6 +46,10 @@ class Progress:
     best_epoch: int = 0
     done: bool = False
     valid_losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    usual_norm: float | None = None
+    lost: bool = False
+    warned: list[str] = field(default_factory=list)
 
 
 @dataclass

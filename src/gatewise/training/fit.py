@@ -42,6 +42,7 @@ from gatewise.training.checkpoint import (
 )
 from gatewise.training.config import TrainConfig
 from gatewise.training.evaluate import follows, measure, run_model
+from gatewise.training.gradients import Watch, gradient_norm, reach
 from gatewise.types import Example
 
 RELEASE_EVERY = 50  # steps between two looks for memory that is kept and not used
@@ -57,11 +58,15 @@ class Epoch(NamedTuple):
     valid: dict[str, float]
     best: bool
     seconds: float
+    grad_norm: float | None = None  # mean length of the gradients, before they are shortened
+    clipped: float | None = None  # share of the steps in which they were
 
     def to_plain(self) -> dict[str, Any]:
         """As written to ``metrics.jsonl``."""
         plain: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "lr": self.lr, "train_loss": self.train_loss}
         plain |= {f"valid_{name}": value for name, value in self.valid.items() if name != "count"}
+        gradients = {"grad_norm": self.grad_norm, "clipped": self.clipped}
+        plain |= {name: value for name, value in gradients.items() if value is not None}
         return plain | {"best": self.best, "seconds": round(self.seconds, 3)}
 
 
@@ -73,6 +78,8 @@ class Watcher(Protocol):
     def on_step(self, *, sequences: int, loss: float) -> None: ...
 
     def on_epoch(self, epoch: Epoch) -> None: ...
+
+    def on_note(self, note: str) -> None: ...
 
 
 class InterruptedTraining(GatewiseError):  # noqa: N818  not an error but a stop that was asked for
@@ -162,6 +169,7 @@ class _Loop:
         self.optimizer: Any
         self.model, self.optimizer = fabric.setup(model, optimizer)
         self.averaging = Averaging(model, config.average)
+        self.watch = Watch(config.clip_norm, config.lr)
         if state_file.exists():
             # Only now: the optimiser's state takes device and dtype of the weights, which Fabric has just moved.
             self.restore(load_checkpoint(state_file), optimizer)
@@ -214,7 +222,7 @@ class _Loop:
         if not math.isfinite(total):
             raise RunError(
                 f"Training: expected a finite loss, got {total} at step {progress.step + 1}. "
-                "Lower train.lr, or look for extreme values in the data (gatewise data)."
+                f"Lower train.lr{self.unshortened}, or look for extreme values in the data (gatewise data)."
             )
         self.optimizer.zero_grad()
         self.fabric.backward(loss.total * (self.fabric.world_size / count))
@@ -230,13 +238,22 @@ class _Loop:
         self.watcher.on_step(sequences=len(indices) * self.fabric.world_size, loss=progress.total / progress.count)
         return asked if self.fabric.world_size > 1 else stop.is_set()
 
+    @property
+    def unshortened(self) -> str:
+        """What else may be done against gradients that explode: in the middle of a list."""
+        return "" if self.config.clip_norm else ", shorten gradients (train.clip_norm, now 0)"
+
     def clip(self) -> None:
         """Shortens the gradient; one that is not finite would turn every weight into NaN."""
         if self.config.clip_norm == 0:
+            if self.config.precision != "16":  # there it is scaled, and nothing has yet scaled it back
+                self.watch.take(gradient_norm(self.raw_model.parameters()))
             return
         norm = self.fabric.clip_gradients(
             self.model, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
         )
+        if norm is not None:
+            self.watch.take(norm)
         # In float16 it happens now and then: the scaler sees it, leaves the step out and scales less.
         if self.config.precision != "16" and norm is not None and not math.isfinite(float(norm)):
             raise RunError(
@@ -265,12 +282,28 @@ class _Loop:
         train_loss = progress.total / progress.count
         progress.epoch += 1
         progress.batch, progress.total, progress.count = 0, 0.0, 0.0
+        grad_norm, clipped, notes = self.watch.end_epoch(progress)
+        if self.fabric.is_global_zero and self.watch.wants_reach(progress, self.raw_model):
+            found = reach(self.task, self.raw_model, self.train, self.fabric.device)
+            notes += self.watch.vanishing(progress, found, self.raw_model)
         stale = progress.epoch - progress.best_epoch
         progress.done = progress.epoch >= self.config.epochs or 0 < self.config.patience <= stale
         # The line first: metrics that are ahead of the state are cut back, the other way round one would be lost.
         self.watcher.on_epoch(
-            Epoch(progress.epoch, progress.step, lr, train_loss, valid, better, time.monotonic() - started)
+            Epoch(
+                progress.epoch,
+                progress.step,
+                lr,
+                train_loss,
+                valid,
+                better,
+                time.monotonic() - started,
+                grad_norm,
+                clipped,
+            )
         )
+        for note in notes if self.fabric.is_global_zero else []:
+            self.watcher.on_note(note)
         self.save()
 
     def keep_best(self, valid: dict[str, float]) -> None:
@@ -285,6 +318,7 @@ class _Loop:
             self.on_best(self.best)
 
     def save(self) -> None:
+        self.watch.settle(self.progress)
         if self.fabric.is_global_zero:
             checkpoint = Checkpoint(
                 self.progress,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewise.data.adapter import Adapter
+from gatewise.data.media import MediaData
 from gatewise.data.split import folds, split, split_notes
 from gatewise.errors import ConfigError
 from gatewise.tasks import SIDES, Data
@@ -56,7 +57,7 @@ def prepare(data: Data, valid: Data | None, config: Config) -> Prepared:
         data, valid = side.cut(data, config.data)
     elif valid is None:
         chosen, held_out = split_indices(data, config)
-        notes = split_notes(data, chosen, held_out) if len(held_out) and side.split == "stratified" else []
+        notes = split_notes(data, chosen, held_out) if len(held_out) and _usual(data, config) == "stratified" else []
         data, valid = data.subset(chosen), data.subset(held_out)
     elif config.data.folds is not None:
         raise ConfigError("data.folds: expected no validation file beside it, got one. Leave out one of the two.")
@@ -86,4 +87,11 @@ def split_indices(data: Data, config: Config) -> tuple[np.ndarray, np.ndarray]:
 def _way(data: Data, config: Config) -> str:
     if config.data.split != "auto":
         return config.data.split
-    return "group" if data.groups is not None else SIDES[config.task].split
+    return "group" if data.groups is not None else _usual(data, config)
+
+
+def _usual(data: Data, config: Config) -> str:
+    """How data of a task are split where nothing else is known of them."""
+    way = SIDES[config.task].split
+    transcripts = isinstance(data, MediaData) and data.texts
+    return "random" if way == "stratified" and transcripts else way
