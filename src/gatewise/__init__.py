@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gatewise import data, decoding, kernels, nn, samples
-    from gatewise.api import Run, cross_validate, load, train
+    from gatewise.api import Run, compare, cross_validate, experiment, load, train
     from gatewise.cell import Cell
     from gatewise.errors import (
         ConfigError,
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         RunError,
         ShapeError,
     )
+    from gatewise.inspection.trace import trace
     from gatewise.kernels import use_kernel
     from gatewise.models import recipes
     from gatewise.nn import LSTM, LSTMCell, from_torch, to_torch
@@ -45,9 +46,11 @@ _HOMES = {
     "ShapeError": "gatewise.errors",
     "State": "gatewise.types",
     "StatefulStep": "gatewise.nn.stateful",
+    "compare": "gatewise.api",
     "cross_validate": "gatewise.api",
     "data": "",
     "decoding": "",
+    "experiment": "gatewise.api",
     "from_torch": "gatewise.nn",
     "kernels": "",
     "load": "gatewise.api",
@@ -55,6 +58,7 @@ _HOMES = {
     "recipes": "gatewise.models",
     "samples": "",
     "to_torch": "gatewise.nn",
+    "trace": "gatewise.inspection.trace",
     "train": "gatewise.api",
     "use_kernel": "gatewise.kernels",
 }

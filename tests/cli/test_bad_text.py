@@ -268,7 +268,8 @@ def test_generate(mistake, runs, words, part):
 def test_runs_of_another_task(mistake, runs, monkeypatch):
     for task in ALL:
         if task != "language-model":
-            assert f"expected a language model to generate with, got a run of {task}" in mistake("generate", runs / task)
+            line = mistake("generate", runs / task)
+            assert f"expected a language model to generate with, got a run of {task}" in line
         if task != "translation":
             for typed in ("", "ein hund .\n"):  # before anybody has typed anything
                 monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))

@@ -10,13 +10,22 @@ import numpy as np
 import torch
 from torch import nn
 
+from gatewise.api.explanation import Explanation, explain
+from gatewise.api.explorer import inspect
 from gatewise.api.forecasting import Backtest, LiveForecast, backtest, forecast
 from gatewise.api.generation import generate
+from gatewise.api.memory import Memory, memory
+from gatewise.api.probing import probe
+from gatewise.api.tracing import RunTrace, trace, units
 from gatewise.api.transcription import LiveTranscriber, transcripts
 from gatewise.data.adapter import Adapter, Labelled, labels_of
 from gatewise.data.series_files import file_of
 from gatewise.data.targets import Labels
 from gatewise.errors import DataError, RunError
+from gatewise.inspection.memory import STEPS
+from gatewise.inspection.probes import Probes
+from gatewise.inspection.trace import MAX_BYTES
+from gatewise.inspection.units import UnitSummary
 from gatewise.models.seq2seq import Seq2Seq
 from gatewise.models.transcriber import Search
 from gatewise.reports.report import Measured, Report, render
@@ -168,7 +177,9 @@ class Run:
             DataError: the data cannot be read, or do not fit the run.
         """
         if self._labels is None:
-            raise RunError(f"{self.path}: expected a classification for probabilities, got a {self.config.task}.")
+            raise RunError(
+                f"{self.path}: expected a classification for probabilities, got a run of {self.config.task}."
+            )
         rows = [prediction.probabilities for prediction in self.run(self.read(data)).predictions]
         return np.array(rows, dtype=np.float64).reshape(-1, len(self.classes))
 
@@ -211,6 +222,56 @@ class Run:
         """Series that grow, forecast at any time; see :class:`gatewise.api.forecasting.LiveForecast`."""
         return LiveForecast(self, data)
 
+    def explain(
+        self,
+        data: Any = None,
+        *,
+        row: int = 0,
+        method: str = "integrated-gradients",
+        target: Any = None,
+        step: int | None = None,
+    ) -> Explanation:
+        """Which parts of a sequence made the answer; see :func:`gatewise.api.explanation.explain`."""
+        return explain(self, data, row=row, method=method, target=target, step=step)
+
+    def inspect(
+        self, data: Any = None, *, out: str | Path | None = None, rows: Sequence[int] | int | None = None
+    ) -> Path:
+        """Writes a page to look inside; see :func:`gatewise.api.explorer.inspect`."""
+        return inspect(self, data, out=out, rows=rows)
+
+    def probe(self, data: Any = None, *, on_tokens: OnBatch | None = None) -> Probes:
+        """Units that follow a property of the text; see :func:`gatewise.api.probing.probe`."""
+        return probe(self, data, on_tokens=on_tokens or (lambda tokens: None))
+
+    def memory(
+        self,
+        data: Any = None,
+        targets: Any = None,
+        *,
+        rows: int | Sequence[int] | None = None,
+        steps: int = STEPS,
+        seed: int = 0,
+        on_batch: OnBatch | None = None,
+    ) -> Memory:
+        """How far back its answers reach, and how gradients get there; see :func:`gatewise.api.memory.memory`."""
+        return memory(self, self._batch_model, data, targets, rows=rows, steps=steps, seed=seed, on_batch=on_batch)
+
+    def trace(
+        self,
+        data: Any = None,
+        *,
+        rows: Sequence[int] | int = 0,
+        steps: tuple[int, int] | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> RunTrace:
+        """Every gate and state inside, while it reads some sequences; see :func:`gatewise.api.tracing.trace`."""
+        return trace(self, data, rows=rows, steps=steps, max_bytes=max_bytes)
+
+    def units(self, data: Any = None, *, on_batch: OnBatch | None = None) -> tuple[UnitSummary, ...]:
+        """What each unit does over a whole data set; see :func:`gatewise.api.tracing.units`."""
+        return units(self, data, on_batch=on_batch)
+
     def translate(self, texts: Sequence[str], *, beam_size: int | None = None) -> list[str]:
         """The answer to each text, of a translation or summarisation.
 
@@ -226,7 +287,7 @@ class Run:
         model = self.model
         if not isinstance(model, Seq2Seq):
             raise RunError(
-                f"{self.path}: expected a translation or summarisation, got a {self.config.task}. Train one."
+                f"{self.path}: expected a translation or summarisation, got a run of {self.config.task}. Train one."
             )
         before = model.beam_size
         model.beam_size = beam_size or before
@@ -275,16 +336,22 @@ class Run:
         """
         search = dict(self._batch_model.named_children()).get("search")
         if not isinstance(search, Search):
-            raise RunError(f"{self.path}: expected a run that gives transcripts, got a {self.config.task}. Train one.")
+            raise RunError(
+                f"{self.path}: expected a run that gives transcripts, got one of {self.config.task}. Train one."
+            )
         return search
 
-    def read(self, data: Any = None, targets: Any = None, *, require_target: bool = False) -> Data:
+    def read(
+        self, data: Any = None, targets: Any = None, *, require_target: bool = False, skip_bad: bool = False
+    ) -> Data:
         """Data as read, with the columns that the run was trained with.
 
         Args:
             data: as in :func:`train`; default: the run's own test file.
             targets: one a sequence, where ``data`` has none in it.
             require_target: whether data without targets are an error.
+            skip_bad: recordings, drawings and films: leave out what cannot be read, and count it in ``skipped``; also
+                where the run was not trained so.
         """
         if data is None:
             data = self.config.data.test
@@ -297,7 +364,12 @@ class Run:
             raise DataError(f"{self.path}: expected data, got none, and the run has no test file. Name a file.")
         if require_target:
             return read_with_targets(data, targets, self.config, self.adapter)
-        found: Data = SIDES[self.config.task].read(data, targets, self.config.data, self.adapter, False)
+        settings = self.config.data
+        if skip_bad:
+            settings = replace(settings, media=replace(settings.media, skip_bad=True))
+        if isinstance(data, Data):  # read already
+            return replace(data, targets=None)
+        found: Data = SIDES[self.config.task].read(data, targets, settings, self.adapter, False)
         return replace(found, targets=None)  # answers are not looked at, right or wrong
 
     def run(self, data: Data, *, on_batch: OnBatch | None = None) -> Results:

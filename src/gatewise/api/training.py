@@ -167,6 +167,9 @@ class _Recorder:
         self.directory.append_metrics(epoch.to_plain())
         self.shown.on_epoch(epoch)
 
+    def on_note(self, note: str) -> None:
+        self.shown.on_note(note)
+
 
 def configure(
     before: Plain,

@@ -7,14 +7,20 @@ import typer
 
 from gatewise.cli.backtest import backtest
 from gatewise.cli.bench import bench
+from gatewise.cli.compare import compare
 from gatewise.cli.data import data
 from gatewise.cli.evaluate import evaluate
+from gatewise.cli.experiment import experiment
+from gatewise.cli.explain import explain
 from gatewise.cli.forecast import forecast
 from gatewise.cli.generate import generate
+from gatewise.cli.inspect import inspect
 from gatewise.cli.kernels import kernels
 from gatewise.cli.predict import predict
+from gatewise.cli.probe import probe
 from gatewise.cli.report import report
 from gatewise.cli.sample import sample
+from gatewise.cli.trace import trace
 from gatewise.cli.train import train
 from gatewise.cli.transcribe import transcribe
 from gatewise.cli.translate import translate
@@ -34,7 +40,7 @@ app = typer.Typer(
 )
 for command in (
     *(train, evaluate, predict, generate, translate, transcribe, forecast, backtest),
-    *(report, data, sample, kernels, bench),
+    *(report, inspect, compare, trace, explain, probe, data, sample, kernels, bench, experiment),
 ):
     app.command()(command)
 
