@@ -1,6 +1,8 @@
 """The public names: exact, sorted, documented."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -29,6 +31,7 @@ PUBLIC = [
     "decoding",
     "experiment",
     "from_torch",
+    "inspection",
     "kernels",
     "load",
     "nn",
@@ -75,3 +78,15 @@ def test_parts_of_the_language_models_can_be_had_alone():
         assert inspect.getdoc(getattr(gatewise.nn, name))
     for name in gatewise.decoding.__all__:
         assert inspect.getdoc(getattr(gatewise.decoding, name))
+
+
+def test_what_looks_inside_a_model_can_be_had_alone():
+    """Functions, and not the modules of the same name, in whatever order they are imported."""
+    names = ("gradient_flow", "integrated_gradients", "memory_horizon", "occlusion", "trace", "units")
+    for name in names:
+        assert name in gatewise.inspection.__all__
+        assert inspect.isfunction(getattr(gatewise.inspection, name))
+    assert gatewise.inspection.trace is gatewise.trace
+    program = "import gatewise.inspection.units, gatewise; print(gatewise.inspection.units.__name__)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "units\n"

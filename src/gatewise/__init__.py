@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewise import data, decoding, kernels, nn, samples
+    from gatewise import data, decoding, inspection, kernels, nn, samples
     from gatewise.api import Run, compare, cross_validate, experiment, load, train
     from gatewise.cell import Cell
     from gatewise.errors import (
@@ -52,6 +52,7 @@ _HOMES = {
     "decoding": "",
     "experiment": "gatewise.api",
     "from_torch": "gatewise.nn",
+    "inspection": "",
     "kernels": "",
     "load": "gatewise.api",
     "nn": "",

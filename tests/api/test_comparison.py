@@ -49,7 +49,7 @@ def test_values_are_those_of_evaluate(compared, folder):
             assert one.value == measured[name]
             assert one.low <= one.value <= one.high
     assert compared.count == 40
-    assert compared.units == "40 sequences"
+    assert compared.clusters == "40 sequences"
     assert compared.settings == {"train.seed": ("0", "1", "2")}
     assert all(
         setup.parameters > 0 and setup.rate.low <= setup.rate.value <= setup.rate.high for setup in compared.setups
@@ -108,10 +108,33 @@ def test_several_runs_of_a_setup(folder):
     assert both.value == pytest.approx(np.mean(single[:2]))
     assert both.deviation == pytest.approx(np.std(single[:2], ddof=1))
     (one,) = found.differences
-    assert one.test == "bootstrap"
-    assert one.agreement is None
-    assert any("so few runs" in note for note in found.notes)
-    assert "net (2 runs)" in render(found)
+    assert (one.test, one.agreement) == ("none", None)  # how runs of the other setup would vary, one does not tell
+    assert math.isnan(one.p)
+    assert math.isnan(one.metrics["f1"].low)
+    assert "Nothing can be said of net (2 runs) and net-2 as setups" in found.words[0]
+    assert any("net-2: a single run. Two seeds" in note for note in found.notes)
+    page = render(found)
+    assert "A setup of one run and one of several have no interval." in page
+    assert "surer than the intervals" not in page  # which holds for two runs, where no seeds come in
+
+
+def test_setups_are_compared_by_how_their_runs_vary(folder):
+    groups = [[folder / "net-0", folder / "net-1"], [folder / "net-2", folder / "copy"]]
+    found = gatewise.compare(groups, resamples=200, speed=False)
+    (one,) = found.differences
+    single = [gatewise.load(run).evaluate()["accuracy"] for group in groups for run in group]
+    estimate, both = one.metrics["accuracy"], found.setups[0].metrics["accuracy"]
+    assert one.test == "Student's t"
+    assert estimate.value == pytest.approx(np.mean(single[2:]) - np.mean(single[:2]))
+    error = np.sqrt(np.var(single[:2], ddof=1) / 2 + np.var(single[2:], ddof=1) / 2)
+    assert estimate.high - estimate.low >= 2 * 2.77 * error  # t of at most n - 1 + n - 1 = 2 runs, and the data besides
+    assert 0 <= both.low <= both.value <= both.high <= 1
+    assert any("So few runs show large differences only" in note for note in found.notes)
+    assert "Student's t" in render(found) or "Student&#x27;s t" in render(found)
+
+
+def test_single_runs_are_told_to_be_no_more_than_that(compared):
+    assert any("net-0, net-1, net-2: single runs. Two seeds of one setup differ too" in one for one in compared.notes)
 
 
 def test_sequences_of_one_group_are_drawn_together(tmp_path):
@@ -120,9 +143,14 @@ def test_sequences_of_one_group_are_drawn_together(tmp_path):
     for name, more in (("with", {"data.group": "person"}), ("without", {"data.split": "random"})):
         train("classification", tmp_path, name, data, test=test, **columns, **more)
     found = gatewise.compare([tmp_path / "with", tmp_path / "without"], resamples=100, speed=False)
-    assert found.units == "6 groups (24 sequences)"
+    assert found.clusters == "6 groups (24 sequences)"
     assert any("rough" in note for note in found.notes)
-    assert any("p is too small" in note for note in found.notes)
+    (one,) = found.differences
+    assert one.test == "bootstrap"  # McNemar takes 24 sequences of 6 people for 24 throws of a coin
+    assert math.isnan(one.agreement.p)
+    page = render(found)
+    assert "only with on" in page
+    assert "McNemar" not in page
 
 
 def test_texts_cut_into_other_stretches(tmp_path):
@@ -132,7 +160,7 @@ def test_texts_cut_into_other_stretches(tmp_path):
         gatewise.train("language-model", data=data, test=data, out=tmp_path / f"s{steps}", settings=settings,
                        progress=False, report=False)  # fmt: skip
     found = gatewise.compare([tmp_path / "s16", tmp_path / "s24"], resamples=100)
-    assert found.units == "5 stretches of 528 tokens"  # 528: what both 16 and 24 divide, 512 or more
+    assert found.clusters == "5 stretches of 528 tokens"  # 528: what both 16 and 24 divide, 512 or more
     assert found.rate_unit == "tokens"
     for setup in found.setups:
         assert setup.metrics["perplexity"].value == gatewise.load(tmp_path / setup.name).evaluate()["perplexity"]
@@ -162,7 +190,7 @@ def test_forecasts_with_other_contexts_are_compared_on_common_windows(tmp_path):
                        progress=False, report=False)  # fmt: skip
     found = gatewise.compare([tmp_path / "c12", tmp_path / "c24"], tmp_path / "a.csv", resamples=100, speed=False)
     assert found.count == 160 - 24 - 4 + 1
-    assert found.units == "17 stretches of 8 steps (133 windows)"
+    assert found.clusters == "17 stretches of 8 steps (133 windows)"
     assert "wql" not in found.setups[0].metrics  # the other has no quantiles
     assert found.metric == "scaled_mse"
 

@@ -46,6 +46,18 @@ def complete(found):
     return one
 
 
+def test_every_part_of_the_model_is_left_in_its_mode(run):
+    """Parts that are kept as they are while the rest trains, such as a normalisation, stay so."""
+    parts = list(run.model.modules())
+    for place, part in enumerate(parts):
+        part.training = place % 2 == 0  # the whole in training, some parts not
+    try:
+        run.explain(X, row=4)
+        assert [part.training for part in parts] == [place % 2 == 0 for place in range(len(parts))]
+    finally:
+        run.model.eval()
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_of_a_class_in_units_of_the_data(run, method):
     found = run.explain(X, row=4, method=method)
@@ -89,6 +101,15 @@ def test_models_are_left_as_they_were(run):
 def test_data_as_read_and_the_runs_own_rows_are_the_same(run):
     read = run.read(X)
     np.testing.assert_array_equal(run.explain(read, row=7).attribution.values, run.explain(X, row=7).attribution.values)
+
+
+def test_targets_are_told_and_explain_nothing(run):
+    found = run.explain(X, CLASSES, row=np.int64(7))
+    assert (found.row, found.reference) == (7, CLASSES[7])
+    plain = run.explain(X, row=7)
+    assert plain.reference is None
+    np.testing.assert_array_equal(found.attribution.values, plain.attribution.values)
+    assert run.explain(X, ["unheard of"] * 30, row=7).prediction.value == plain.prediction.value
 
 
 def test_missing_values_have_a_part_of_their_own(tmp_path):
@@ -271,7 +292,8 @@ def test_attention_where_there_is_some(texts, run, tmp_path):
     [
         ({"row": 30}, "row: expected 0 to 29, got 30. memory has 30 sequences"),
         ({"row": -1}, "row: expected 0 to 29, got -1"),
-        ({"row": True}, "row: expected 0 to 29, got True"),
+        ({"row": True}, "row: expected the number of a row, got True"),
+        ({"row": [3]}, r"row: expected the number of a row, got \[3\]"),
         ({"target": "hihg"}, 'expected a class.*got "hihg". Did you mean "high"'),
         ({"method": "gradients"}, 'method: expected one of.*got "gradients". Did you mean "integrated-gradients"'),
         ({"step": 3}, "step: expected none, got 3"),
@@ -294,6 +316,9 @@ def test_a_table_words_and_a_page(run, texts, tmp_path):
     page = found.write(tmp_path / "why.html").read_text()
     assert found.attribution.target in page
     assert "http://" not in page.split("<script>")[0]
+    with pytest.raises(OptionError, match=r"\.html, got .*why\.csv"):
+        found.write(tmp_path / "why.csv")
+    assert not (tmp_path / "why.csv").exists()
     words = gatewise.load(texts / "text-classification").explain(["the <b>film</b> is fine"])
     page = words.write(tmp_path / "words.html").read_text()
     assert "&lt;b&gt;" in page or "&lt;" in page
@@ -305,11 +330,28 @@ def test_probes_of_texts_and_classes(texts, run):
     assert {one.name for one in found.probes} >= {"position in the line", "inside double quotes"}
     assert found.units == 8
     x = np.concatenate([X] * 2)
-    classes = run.probe(run.read(x, np.concatenate([CLASSES] * 2), require_target=True))
+    classes = run.probe(x, np.concatenate([CLASSES] * 2))
     assert [one.name for one in classes.probes] == [f"class {name}" for name in run.classes]
     assert any(one.verdict == "follows" for one in classes.probes)  # told apart, and not by chance
     with pytest.raises(RunError, match="translation"):
         gatewise.load(texts / "translation").probe(["ein hund"])
+
+
+def test_classes_that_cannot_be_probed_are_no_secret(texts, run, tmp_path):
+    """A class that the run does not know is an error; answers that are not there are missed in words."""
+    model = gatewise.load(texts / "text-classification")
+    several = ["the film is fine", "a film", "fine !"] * 8
+    told = model.probe(several, [model.classes[row % len(model.classes)] for row in range(24)])
+    assert told.notes == ()
+    assert {f"class {name}" for name in model.classes} <= {one.name for one in told.probes}
+    with pytest.raises(gatewise.DataError, match="unheard of"):
+        model.probe(several, ["unheard of"] * 24)
+    (note,) = model.probe(several).notes
+    assert note.startswith("No unit was looked for that tells a class: memory has none for every text. Give targets")
+    with pytest.raises(gatewise.DataError, match="expected a class for every sequence, got none") as error:
+        run.probe(X)
+    assert "--target" not in str(error.value)
+    assert "give targets" in str(error.value)
 
 
 def test_a_language_model_is_probed_with_its_state_carried_on(tmp_path):

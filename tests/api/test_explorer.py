@@ -10,7 +10,11 @@ import polars as pl
 import pytest
 
 import gatewise
-from gatewise.api.explorer import check_page, explore
+from gatewise.api.explorer import explore
+from gatewise.api.explorer_items import item_of
+from gatewise.api.explorer_sample import look_through
+from gatewise.api.pages import check_page
+from gatewise.data.corpus import CorpusAdapter
 from gatewise.errors import OptionError, RunError
 from reports.browser import BROWSER, ask
 from texts import train_all
@@ -112,10 +116,10 @@ def test_rows_are_chosen_with_right_and_wrong_answers_among_them(run):
     wrong = [12, 25]
     answers = said.copy()
     answers[wrong] = [{"low": "high", "high": "low"}[one] for one in said[wrong]]
-    content = content_of(explore(run, gatewise.data.from_python(X, answers)).html)
+    content = content_of(explore(run, X, answers).html)
     assert len(content["rows"]) == 8
     assert [row["row"] for row in content["rows"] if not row["right"]] == wrong
-    plain = content_of(explore(run, X, rows=2).html)  # without answers
+    plain = content_of(explore(run, X, count=2).html)  # without answers
     assert [row["row"] for row in plain["rows"]] == [0, 1]
     assert plain["rows"][0]["right"] is None
     assert "Truth" not in str(plain["rows"][0]["facts"])
@@ -126,7 +130,7 @@ def test_texts(texts, task, tmp_path):
     run = gatewise.load(texts / task)
     found = sorted(texts.glob(f"{task}.*"))
     data = ",".join(map(str, found)) if task == "translation" else found[0]
-    content = content_of(explore(run, data, rows=2).html)
+    content = content_of(explore(run, data, count=2).html)
     assert content["kind"] == "tokens"
     row = content["rows"][0]
     assert len(row["names"]) == row["steps"]
@@ -147,7 +151,7 @@ def test_texts(texts, task, tmp_path):
 
 def test_numbers_for_every_step_and_series(tmp_path):
     each = trained("regression", tmp_path / "each", list(X), [x[:, :1] * 2 for x in X])
-    row = content_of(explore(each, X, rows=1).html)["rows"][0]
+    row = content_of(explore(each, X, count=1).html)["rows"][0]
     assert row["strips"][0]["names"][0] == "all"
     days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=k) for k in range(90)]
     values = 50 + 10 * np.sin(np.arange(90) * 2 * np.pi / 7) + RNG.normal(size=90)
@@ -187,14 +191,14 @@ def test_sound_whose_quiet_ends_are_left_out(tmp_path):
 @pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
 def test_a_real_page_runs_without_an_error(run, tmp_path):
     question = 'answers.title = document.getElementById("panel-title").textContent;'
-    answers = ask(explore(run, X, rows=2).html, question, tmp_path, fragment="#row=1&step=4&unit=2")
+    answers = ask(explore(run, X, count=2).html, question, tmp_path, fragment="#row=1&step=4&unit=2")
     assert answers == {"title": "Unit 2, step 4", "failures": [], "requests": []}
 
 
 def test_a_page_without_room_shows_fewer_sequences(run, monkeypatch):
-    whole = explore(run, X, rows=4)
+    whole = explore(run, X, count=4)
     monkeypatch.setattr("gatewise.api.explorer.SAFE", 800)
-    found = explore(run, X, rows=4)
+    found = explore(run, X, count=4)
     assert whole.notes == []
     assert content_of(whole.html)["most"] == 65535
     content = content_of(found.html)
@@ -203,10 +207,10 @@ def test_a_page_without_room_shows_fewer_sequences(run, monkeypatch):
 
 
 def test_mistakes_are_told_in_a_line(run, tmp_path):
-    with pytest.raises(OptionError, match=r"rows: expected numbers from 0 to 39, got 40"):
+    with pytest.raises(OptionError, match=r"rows: expected 0 to 39, got 40. memory has 40 sequences"):
         explore(run, X, rows=[0, 40])
-    with pytest.raises(OptionError, match=r"rows: expected at least 1, got 0"):
-        explore(run, X, rows=0)
+    with pytest.raises(OptionError, match=r"count: expected at least 1, got 0"):
+        explore(run, X, count=0)
     gru = trained("classification", tmp_path / "gru", X, CLASSES, **{"model.encoder": "gru"})
     with pytest.raises(OptionError, match=r"inspect: expected a model with LSTM layers"):
         explore(gru, X)
@@ -217,6 +221,20 @@ def test_mistakes_are_told_in_a_line(run, tmp_path):
         check_page(tmp_path / "page.pdf", overwrite=False)
     with pytest.raises(RunError, match="expected a folder to write to"):
         check_page(tmp_path / "nowhere" / "page.html", overwrite=False)
+
+
+def test_a_text_is_encoded_once_for_all_examples(texts, monkeypatch):
+    run = gatewise.load(texts / "language-model")
+    looked = look_through(run, run.read(texts / "language-model.txt"), 200)
+    monkeypatch.setattr(CorpusAdapter, "encode", lambda *args: pytest.fail("once more"))
+    items = [item_of(run, looked, place) for place in range(3)]
+    assert [item.name for item in items] == ["stretch 0", "stretch 1", "stretch 2"]
+    assert all(item.steps == len(item.names) for item in items)
+
+
+def test_advice_is_in_the_words_of_python(run):
+    with pytest.raises(OptionError, match=r"^out: expected a name ending in \.html, got .x\.pdf.\."):
+        run.inspect(X, out="x.pdf")
 
 
 def test_the_run_writes_its_page(run):

@@ -82,7 +82,7 @@ def test_of_a_classification(run):
 
 
 def test_without_targets_there_is_no_loss(run):
-    found = run.memory(X, rows=2)
+    found = run.memory(X, count=2)
     assert len(found.rows) == 2
     assert found.horizon.loss_influence is None
     assert np.isnan(found.horizon.loss_half)
@@ -118,7 +118,7 @@ def test_nothing_of_the_run_is_changed(run):
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     answers = run.predict_proba(X)
     state = torch.random.get_rng_state()
-    run.memory(X, Y, rows=3)
+    run.memory(X, Y, count=3)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
     assert not any(module.training for module in run.model.modules())
@@ -127,16 +127,16 @@ def test_nothing_of_the_run_is_changed(run):
 
 
 def test_the_same_seed_looks_at_the_same(run):
-    first, same = run.memory(X, rows=5), run.memory(X, rows=5)
+    first, same = run.memory(X, count=5), run.memory(X, count=5)
     assert first.rows == same.rows
     assert np.array_equal(first.horizon.influence, same.horizon.influence)
-    assert run.memory(X, rows=5, seed=1).rows != first.rows
+    assert run.memory(X, count=5, seed=1).rows != first.rows
 
 
 @pytest.mark.parametrize("pool", ["max", "mean", "attention"])
 def test_of_pooled_answers_what_steps_pass_on_comes_first(tmp_path, pool):
     run = trained(tmp_path / "run", settings={"model.pool": pool}, data=X, targets=Y)
-    found = run.memory(X, rows=4, steps=3)
+    found = run.memory(X, count=4, steps=3)
     assert [one.name for one in found.horizons] == ["passed past", "passed future", "ends", "end", "beginning"]
     assert found.words.startswith("Of what the encoder passes on at a step, half comes from the ")
     assert found.horizon.counts[0] == 4 * 3
@@ -172,7 +172,7 @@ def test_of_numbers_a_step(tmp_path):
 
 def test_of_a_text(texts):
     run = gatewise.load(texts / "text-classification")
-    found = run.memory(texts / "text-classification.txt", rows=3)
+    found = run.memory(texts / "text-classification.txt", count=3)
     assert found.unit == "token"
     assert found.by == "the vector of each token that the first recurrent layer over them reads"
     assert found.horizon.name == "passed past"
@@ -208,7 +208,7 @@ def test_of_tags_the_loss_is_that_of_the_right_tag(texts):
 def test_of_a_text_that_is_read_on(texts):
     """Stretches are put together: nothing is remembered only because the stretch ended."""
     run = gatewise.load(texts / "language-model")
-    found = run.memory(texts / "language-model.txt", rows=2, steps=2)
+    found = run.memory(texts / "language-model.txt", count=2, steps=2)
     (past,) = found.horizons
     assert past.name == "past"
     assert run.config.data.text.steps < JOINED
@@ -271,12 +271,12 @@ def test_of_a_forecast(tmp_path, distribution):
 
 
 def test_bad_input(run):
-    with pytest.raises(DataError, match="rows: expected numbers from 0 to 19, got 20"):
+    with pytest.raises(OptionError, match=r"rows: expected 0 to 19, got 20\. memory has 20 sequences"):
         run.memory(X, rows=[3, 20])
-    with pytest.raises(DataError, match="rows: expected numbers from 0 to 19, got none"):
+    with pytest.raises(OptionError, match=r"rows: expected numbers of rows, got \[\]"):
         run.memory(X, rows=[])
-    with pytest.raises(OptionError, match="rows: expected at least 1, got 0"):
-        run.memory(X, rows=0)
+    with pytest.raises(OptionError, match="count: expected at least 1, got 0"):
+        run.memory(X, count=0)
     with pytest.raises(OptionError, match="steps: expected at least 1, got 0"):
         run.memory(X, steps=0)
     with pytest.raises(DataError, match="expected data, got none, and the run has no test file"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import gatewise
+from gatewise.data.sequence_adapter import SequenceAdapter
 from gatewise.errors import OptionError
 from gatewise.inspection.trace import trace
 
@@ -48,6 +49,7 @@ def test_rows_are_traced_as_the_run_predicts_them(run):
     everything = run.predict_proba(X)
     for row, prediction in zip(found.rows, found.predictions, strict=True):
         np.testing.assert_allclose(prediction.probabilities, everything[row], rtol=1e-5)
+    assert run.trace(X, Y, rows=[2, 0, 6]).references == found.references
     alone = run.trace(data, rows=6).trace.layers[0]
     torch.testing.assert_close(alone.cell[0, :8], found.trace.layers[0].cell[2, :8], rtol=1e-5, atol=1e-6)
 
@@ -58,6 +60,13 @@ def test_the_same_model_by_hand_says_the_same(run):
     found = run.trace(gatewise.data.from_python(X), rows=3)
     assert found.references is None
     torch.testing.assert_close(by_hand.layers[0].cell, found.trace.layers[0].cell)
+
+
+def test_only_rows_that_are_traced_are_encoded(run, monkeypatch):
+    seen, encode = [], SequenceAdapter.encode
+    monkeypatch.setattr(SequenceAdapter, "encode", lambda self, data: seen.append(len(data)) or encode(self, data))
+    run.trace(X, rows=[3, 1])
+    assert seen == [2]
 
 
 def test_a_stretch_has_its_own_names(run):
@@ -79,6 +88,8 @@ def test_units_are_compared_with_input_and_class(run):
     assert found.with_input.shape == (2, 4, 2)
     assert found.with_class.shape == (2, 4, 2)
     np.testing.assert_allclose(found.with_class[..., 0], -found.with_class[..., 1], atol=1e-6)
+    (from_arrays,) = run.units(X, Y)
+    np.testing.assert_array_equal(from_arrays.with_class, found.with_class)
     (unlabelled,) = run.units(gatewise.data.from_python(X))
     assert unlabelled.with_class is None
     whole = run.trace(gatewise.data.from_python(X), rows=range(24)).trace.layers[0]

@@ -273,7 +273,8 @@ def test_runs_of_another_task(mistake, runs, monkeypatch):
         if task != "translation":
             for typed in ("", "ein hund .\n"):  # before anybody has typed anything
                 monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
-                assert f"expected a translation or summarisation, got a run of {task}" in mistake("translate", runs / task)
+                line = mistake("translate", runs / task)
+                assert f"expected a translation or summarisation, got a run of {task}" in line
 
 
 def test_translate_bytes_that_are_no_text(gatewise, runs, monkeypatch):

@@ -41,6 +41,31 @@ def test_gradients_alone_with_a_picture(gatewise, tmp_path):
     assert "<svg" in picture.read_text()
 
 
+def test_as_is_learns_nothing_and_draws_what_is_there(gatewise, mistake, tmp_path):
+    pytest.importorskip("matplotlib", reason="the extra figures is not installed")
+    out, picture = tmp_path / "out", tmp_path / "success.svg"
+    words = ("experiment", "adding", *FEW, "--lengths", "20", "--out", out, "--as-is")
+    assert "expected results" in mistake(*words, "--models", "rnn")
+    assert not out.exists()
+    assert gatewise(*words[:-1], "--models", "rnn").code == 0
+    kept = (out / "results.json").read_bytes()
+    answer = gatewise(*words, "--models", "rnn", "lstm", "--seeds", "2", "--picture", picture, "--panel", "success")
+    assert answer.code == 0, answer.err
+    assert answer.err == ""
+    assert "0 of 1" in answer.out
+    assert "plain RNN" in picture.read_text()
+    assert (out / "results.json").read_bytes() == kept
+    assert "--as-is" in mistake(*words, "--models", "lstm")
+    assert "overwrite" in mistake(*words, "--overwrite")
+
+
+def test_minutes_that_end_a_network_are_told(gatewise, tmp_path):
+    answer = gatewise("experiment", "adding", *FEW, "--minutes", "1e-9", "--lengths", "20", "--models", "lstm", "--out",
+                      tmp_path)  # fmt: skip
+    assert "not finished, stopped by --minutes at step 1" in answer.err
+    assert "1 not finished" in answer.out
+
+
 def test_control_c_leaves_everything_usable(gatewise, tmp_path, monkeypatch):
     steps = [0]
     original = learning._step

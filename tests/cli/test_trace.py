@@ -10,7 +10,7 @@ from gatewise.errors import OptionError
 
 def test_a_table_and_arrays_are_written(gatewise, trained, monkeypatch):
     monkeypatch.chdir(trained)
-    answer = gatewise("trace", "run", "--data", "test.csv", "--row", 3, "--row", 1, "--out", "trace.parquet")
+    answer = gatewise("trace", "run", "--data", "test.csv", "--rows", "3,1", "--out", "trace.parquet")
     assert answer.code == 0, answer
     assert answer.err.startswith("Row 3: ")
     assert "8 units of 1 layers in trace.parquet" in answer.err
@@ -31,7 +31,7 @@ def test_mistakes_are_one_line(mistake, trained, monkeypatch):
     assert "got one that exists" in mistake(*here, "--out", "there.csv")
     assert (trained / "there.csv").read_text() == "mine"
     assert ".parquet, .csv, .npz" in mistake(*here, "--out", "t.xlsx")
-    assert "expected 0 to" in mistake(*here, "--row", 5000, "--out", "t.csv")
+    assert "expected 0 to" in mistake(*here, "--rows", 5000, "--out", "t.csv")
     assert 'got "5"' in mistake(*here, "--steps", "5", "--out", "t.csv")
     assert "got (2, 900)" in mistake(*here, "--steps", "2..900", "--out", "t.csv")
     assert "--out" in mistake(*here)

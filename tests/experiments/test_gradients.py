@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gatewise.experiments import MODELS, Network, problem
-from gatewise.experiments.gradients import input_gradients, lags_of, reach, state_gradients
+from gatewise.experiments.gradients import carousel, input_gradients, lags_of, reach, state_gradients
 from gatewise.nn.lstm import LSTM
 
 ADDING = problem("adding")
@@ -106,6 +106,26 @@ def test_an_lstm_alone_with_its_carousel_keeps_what_it_forgets():
         norms.append(state_gradients(network, inputs, u, [0, 5, 30])[:, 0])
     norms = torch.stack(norms, 1)  # [lag, unit]
     torch.testing.assert_close(norms[2] / norms[1], f**25)
+
+
+def test_the_carousel_is_the_derivative_of_the_cell_with_h_held():
+    """Brute force: the cell runs with recurrent weights of zero, so that nothing of c comes back through h."""
+    network = made("lstm-chrono", 40)
+    gates = network.forget_gates()
+    layer = network.layer
+    with torch.no_grad():
+        layer.weight_hh_l0.zero_()
+    h = torch.zeros(1, 1, HIDDEN, dtype=torch.float64)
+
+    def cell(c):
+        return layer(torch.zeros(7, 1, 2, dtype=torch.float64), (h, c[None, None]))[1][1][0, 0]
+
+    jacobian = torch.autograd.functional.jacobian(cell, torch.randn(HIDDEN, dtype=torch.float64))
+    assert carousel(gates, [0, 7]) == pytest.approx([1, jacobian.norm().item() / math.sqrt(HIDDEN)])
+    assert gates.var() > 0
+    assert made("lstm").forget_gates().tolist() == pytest.approx([1 / (1 + math.exp(-1))] * HIDDEN)
+    assert made("lstm-1997").forget_gates() is None
+    assert made("gru").forget_gates() is None
 
 
 def test_a_plain_rnn_forgets_exponentially_and_chrono_does_not():

@@ -2,7 +2,11 @@
 
 import json
 import math
+import re
+import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +24,8 @@ from gatewise.experiments import (
     read_results,
     runner,
 )
-from gatewise.experiments.drawing import FLOOR, curves, gradients, success
+from gatewise.experiments import results as results_module
+from gatewise.experiments.drawing import curves, gradients, success
 from gatewise.experiments.gradients import Reach
 from gatewise.experiments.learning import Finished
 from gatewise.experiments.picture import PANELS, draw_picture
@@ -121,6 +126,55 @@ def test_time_runs_out():
     assert (found.end, found.steps) == ("time", 1)
 
 
+def test_hours_by_the_clock_cost_a_network_nothing(monkeypatch):
+    """A machine that others use takes the clock's time, not the processor's: the budget is of the latter."""
+    hours = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr(
+        learning, "time", SimpleNamespace(perf_counter=lambda: next(hours), process_time=time.process_time)
+    )
+    found = learn(ADDING, "lstm", 20, 0, TINY)
+    assert (found.end, found.steps) == ("steps", 3)
+    assert found.seconds >= 3600
+
+
+def test_a_network_that_time_ended_is_neither_solved_nor_failed(tmp_path):
+    late = finished(seed=2, end="time", steps=7, right=0.2, seconds=999, curve_step=[10, 20, 30], curve_right=[0, 0, 0])
+    cell = summarize([finished(), late, finished(seed=1, end="steps", right=0.5)])
+    without = summarize([finished(), finished(seed=1, end="steps", right=0.5)])
+    assert cell == without._replace(unfinished=1)
+    assert (cell.seeds, cell.solved) == (2, 1)
+    results = Results(ADDING, TINY, (finished(), late, finished(model="rnn", end="time")))
+    assert [line.model for line in curves(results, 50)] == ["lstm"]
+    assert curves(results, 50)[0].x == [10, 20]
+    assert [(line.model, line.y) for line in success(results)] == [("lstm", [1.0])]
+    assert [line.model for line in gradients(results, 50, "inputs, after")] == ["lstm"]
+    assert {line.model for line in gradients(results, 50, "state, start")} == {"lstm", "rnn"}
+    html = experiment_page(results)
+    assert "1 of 1, 1 not finished" in html
+    assert "Not finished: 2." in html
+    assert "NaN" not in html[html.index("<main>") : html.index("</main>")]
+    alone = summarize([late])
+    assert (alone.seeds, alone.unfinished, math.isnan(alone.wrong)) == (0, 1, True)
+    pytest.importorskip("matplotlib", reason="the extra figures is not installed")
+    draw_picture(results, tmp_path / "success.svg", "success")
+
+
+def test_what_time_ended_is_learnt_again_only_with_more_of_it(tmp_path):
+    short = Plan("adding", models=("lstm",), lengths=(20,), settings=replace(TINY, minutes=1e-9))
+    first = run(short, prepare(short, tmp_path), folder=tmp_path)
+    assert run(short, prepare(short, tmp_path), folder=tmp_path).finished == first.finished
+    longer = replace(short, settings=TINY)
+    again = run(longer, prepare(longer, tmp_path), folder=tmp_path)
+    assert [(each.end, each.steps) for each in again.finished] == [("steps", 3)]
+    assert read_results(tmp_path).finished == again.finished
+
+
+def test_a_finished_network_of_another_process_replaces_an_unfinished_one():
+    late, ended = finished(end="time"), finished(end="steps")
+    for one, other in ((late, ended), (ended, late)):
+        assert Results(ADDING, TINY, (one,)).joined(Results(ADDING, TINY, (other,))).finished == (ended,)
+
+
 def test_a_loss_that_is_no_number_ends_it(monkeypatch):
     one = replace(ADDING, judge=lambda s, t: ADDING.judge(s * math.inf, t))
     monkeypatch.setattr(learning, "reach", lambda *_: Reach([0], [1.0], [1.0]))
@@ -178,6 +232,29 @@ def test_two_processes_share_a_folder(tmp_path):
 
     run(plan, prepare(plan, tmp_path), folder=tmp_path, on_finished=other)
     assert read_results(tmp_path).networks() == {("lstm", 20, 0), ("lstm", 20, 1), ("rnn", 20, 0)}
+
+
+def test_processes_that_finish_at_the_same_time_lose_nothing(tmp_path, monkeypatch):
+    """Reading, joining and writing are one: each waits for the other, however long a write takes."""
+
+    def slow(path, content, write=results_module.write_atomic):
+        time.sleep(0.02)
+        write(path, content)
+
+    monkeypatch.setattr(results_module, "write_atomic", slow)
+    monkeypatch.setattr(runner, "learn", lambda _, model, length, seed, *rest, **more: finished(model, length, seed))
+
+    def go(model):
+        plan = Plan("adding", models=(model,), lengths=(20,), seeds=5, settings=TINY)
+        run(plan, prepare(plan, tmp_path), folder=tmp_path)
+
+    threads = [threading.Thread(target=go, args=(model,)) for model in ("rnn", "gru", "lstm")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read_results(tmp_path).networks()) == 15
+    assert {path.name for path in tmp_path.iterdir()} == {"results.json", ".results.lock"}
 
 
 def test_beginning_anew_forgets_at_once(tmp_path):
@@ -267,7 +344,10 @@ def test_lines_are_medians_and_ranges():
     assert line.high == [0.3, 0.6, 0.9]
     assert line.y == pytest.approx([0.2, 0.5, 0.75])
     (line,) = gradients(results, 50, "state, start")
-    assert line.y == [1.0, 0.1, FLOOR]
+    assert line.y[:2] == [1.0, 0.1]
+    assert math.isnan(line.y[2])  # zero: beneath what float64 holds, so the line ends
+    (line,) = gradients(results, 50, "inputs, start")
+    assert line.y == line.low == [1.0, 0.5, 1e-30]  # as measured, however small
     (line,) = success(results)
     assert (line.x, line.y) == ([50], [0.5])
     assert gradients(replace(results, finished=(finished(after=None),)), 50, "inputs, after") == []
@@ -308,6 +388,22 @@ def test_pictures_are_drawn_the_same_each_time(tmp_path, panel):
     assert drawn == (tmp_path / "b.svg").read_text()
     assert "LSTM, chrono" in drawn
     assert len(drawn) < 200_000
+
+
+def test_pictures_say_how_many_seeds_they_rest_on(tmp_path):
+    pytest.importorskip("matplotlib", reason="the extra figures is not installed")
+    few = Results(ADDING, Settings(), (finished(), finished(seed=1), finished("rnn", 100)))
+    draw_picture(few, tmp_path / "success.svg", "success")
+    drawn = (tmp_path / "success.svg").read_text()
+    assert seeds_drawn(drawn) == {("lstm", 50): "2", ("rnn", 50): "\u2013", ("lstm", 100): "\u2013", ("rnn", 100): "1"}
+    draw_picture(few.only([("lstm", 50, 0), ("lstm", 50, 1)]), tmp_path / "learning.svg", "learning")
+    assert "LSTM, forget bias 1, 2 seeds" in (tmp_path / "learning.svg").read_text()
+
+
+def seeds_drawn(svg):
+    """What a picture says of each model and length."""
+    found = re.findall(r'<g id="seeds-([\w-]+)-(\d+)">.*?<text[^>]*>(.*?)</text>', svg, re.DOTALL)
+    return {(model, int(length)): seeds for model, length, seeds in found}
 
 
 def test_pictures_that_cannot_be_drawn(tmp_path, monkeypatch):

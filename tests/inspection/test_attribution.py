@@ -181,3 +181,14 @@ def test_what_does_not_fit_is_refused():
         integrated_gradients(lambda inputs: inputs.sum((1, 2)), x, x, tolerance=0)
     with pytest.raises(ShapeError, match=r"each_channel, got \(4,\)"):
         occlusion(lambda inputs: inputs.sum(1), torch.zeros(4), None, torch.zeros(4))
+
+
+def test_points_are_as_many_as_were_asked_for():
+    def total(inputs):
+        return inputs.sum((1, 2))
+
+    found = integrated_gradients(total, torch.ones(3, 2), torch.zeros(3, 2), steps=24, most_steps=24)
+    assert found.steps == 24
+    for steps in (20, 4, 0, -8):
+        with pytest.raises(OptionError, match=f"steps in multiples of 8, .* got {steps}, 1024"):
+            integrated_gradients(total, torch.ones(3, 2), torch.zeros(3, 2), steps=steps)

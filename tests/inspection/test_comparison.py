@@ -18,7 +18,6 @@ from gatewise.inspection.comparison import (
     holm,
     interval,
     mcnemar,
-    over_runs,
 )
 from gatewise.inspection.verdict import verdict
 from gatewise.types import Prediction, Results
@@ -95,24 +94,14 @@ def test_what_is_not_defined_counts_nowhere():
     assert bootstrap_p(np.ones(1999)) == 2 / 2000
 
 
-def test_the_mean_of_few_runs_varies_as_it_should():
-    """Variance of the mean of n runs: their sample variance by n, which n draws of n would miss by (n - 1) / n."""
-    runs = [np.full(40_000, value) for value in (0.0, 1.0, 5.0)]
-    drawn = over_runs(runs, np.random.default_rng(0))
-    assert drawn.mean() == pytest.approx(2.0, abs=0.02)
-    assert drawn.var() == pytest.approx(np.var([0, 1, 5], ddof=1) / 3, rel=0.02)
-    one = np.arange(5.0)
-    assert over_runs([one], np.random.default_rng(0)) is not None
-    assert np.array_equal(over_runs([one], np.random.default_rng(0)), one)
-
-
 def answers(said, right="aabb"):
     return Results(0.0, [Prediction(one) for one in said], list(right))
 
 
 def test_who_is_right_where():
-    assert agreement(answers("aaba"), answers("abbb")) == Agreement(2, 1, 1, 0, 1.0)
-    assert agreement(answers("bbaa"), answers("bbaa")) == Agreement(0, 0, 0, 4, 1.0)
+    assert agreement(answers("aaba"), answers("abbb"), independent=True) == Agreement(2, 1, 1, 0, 1.0)
+    assert agreement(answers("bbaa"), answers("bbaa"), independent=True) == Agreement(0, 0, 0, 4, 1.0)
+    assert math.isnan(agreement(answers("aaba"), answers("abbb"), independent=False).p)
 
 
 def difference(value, low, high, p, *, metric="accuracy", told=None, same=False):
@@ -143,5 +132,10 @@ def test_words():
     assert same == "A and B give the same answers on 5 texts."
     lone = verdict("mse", "A", difference(0.1, math.nan, math.nan, math.nan, metric="mse"), where="1 sequence")
     assert "Nothing can be said" in lone
+    mixed = Difference("B", {"accuracy": Estimate(0.03, math.nan, math.nan)}, math.nan, "none", False)
+    assert verdict("accuracy", "A (3 runs)", mixed, where="9 texts") == (
+        "Nothing can be said of A (3 runs) and B as setups, since one of them is a single run, which does not tell how "
+        "others like it would do: the accuracy of B less that of A (3 runs) is +3.0 points on 9 texts."
+    )
     undefined = verdict("r2", "A", difference(math.nan, math.nan, math.nan, math.nan, metric="r2"), where="2 sequences")
     assert "cannot be compared" in undefined

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gatewise.inspection.entries import entry_of, frozen
+from gatewise.inspection.entries import entry_of
 from gatewise.inspection.scores import log_odds, log_probability, tag_log_odds, transcript_log_probability
 from gatewise.models.audio import audio_lstm
 from gatewise.models.language_model import lstm_lm
@@ -16,6 +16,7 @@ from gatewise.models.sequence_model import BatchModel
 from gatewise.models.tagger import tagger
 from gatewise.models.text_classifier import text_lstm
 from gatewise.nn.crf import FORBIDDEN, bio_transitions
+from gatewise.training.gradients import evaluated, frozen
 from gatewise.types import Batch, Words
 
 TOKENS = torch.randint(4, 20, (1, 7))
@@ -42,7 +43,7 @@ def test_given_its_own_input_the_model_says_what_it_says(name):
     model = BatchModel(make()).eval()
     first = inputs if isinstance(inputs, torch.Tensor) else inputs[0]
     batch = Batch(inputs, torch.tensor([first.shape[1]]))
-    with frozen(model):
+    with evaluated(model), frozen(model):
         entry = entry_of(model, batch)
         assert (entry.of, tuple(entry.x.shape)) == (of, shape)
         points = torch.stack([entry.x, entry.baseline, entry.x]).requires_grad_()
@@ -57,13 +58,16 @@ def test_given_its_own_input_the_model_says_what_it_says(name):
 
 
 def test_freezing_puts_everything_back():
-    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)).train()
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).train()
+    model[1].eval()  # its statistics are kept while the rest trains
     model[0].bias.requires_grad_(False)
-    with frozen(model):
+    model[1].requires_grad_(False)
+    with evaluated(model), frozen(model):
         assert not model.training
         assert not any(parameter.requires_grad for parameter in model.parameters())
     assert model.training
-    assert [parameter.requires_grad for parameter in model.parameters()] == [True, False]
+    assert not model[1].training
+    assert [parameter.requires_grad for parameter in model.parameters()] == [True, False, False, False]
 
 
 def test_log_odds_are_those_of_the_softmax():

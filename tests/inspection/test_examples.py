@@ -4,18 +4,10 @@ import pytest
 import torch
 
 from gatewise.inspection.examples import Strongest
-from gatewise.inspection.layers import layer_name, layers_by_module
+from gatewise.inspection.layers import names_by_layer
 from gatewise.inspection.trace import trace
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.tracing import record_layers
-
-
-def names(module):
-    return {
-        (lstm, layer): layer_name(path, layer)
-        for lstm, path in layers_by_module(module, who="test").items()
-        for layer in range(lstm.num_layers)
-    }
 
 
 @pytest.mark.parametrize("length", [9, 700])  # 700 steps run in several pieces
@@ -25,7 +17,7 @@ def test_the_strongest_places_are_those_of_a_search_through_the_trace(length):
     x = torch.randn(45, length, 3)  # more rows than a piece has
     lengths = torch.randint(1, length + 1, (45,))
     lengths[7] = 0
-    found = Strongest(names(lstm), each=4)
+    found = Strongest(names_by_layer(lstm, who="test"), each=4)
     with record_layers(found.consume):
         for rows in (range(30), range(30, 45)):
             lstm(x[rows], lengths=lengths[rows])
@@ -51,7 +43,7 @@ def test_the_strongest_places_are_those_of_a_search_through_the_trace(length):
 
 def test_fewer_sequences_than_places_leave_the_rest_empty():
     lstm = LSTM(2, 5, batch_first=True)
-    found = Strongest(names(lstm), each=3)
+    found = Strongest(names_by_layer(lstm, who="test"), each=3)
     with record_layers(found.consume):
         lstm(torch.randn(2, 4, 2), lengths=torch.tensor([4, 0]))
         found.finish([10, 11])
@@ -63,7 +55,7 @@ def test_fewer_sequences_than_places_leave_the_rest_empty():
 def test_of_several_rows_of_a_sequence_the_strongest_counts():
     lstm = LSTM(2, 5, batch_first=True)
     x = torch.randn(6, 4, 2)  # two sequences of three channels each
-    found = Strongest(names(lstm), each=2)
+    found = Strongest(names_by_layer(lstm, who="test"), each=2)
     with record_layers(found.consume):
         lstm(x)
         found.finish([0, 1])

@@ -54,6 +54,21 @@ def test_jacobian_is_that_of_autograd(cell, proj_size):
         torch.testing.assert_close(singular_values(found, largest=False)[n], torch.linalg.svdvals(truth))
 
 
+def test_below_one_gradients_shrink_and_above_it_they_may_shrink_too():
+    """What the largest singular value bounds: |J^T d| <= s |d| for every d, and no more."""
+    lstm = layer(Cell())
+    with torch.no_grad():
+        lstm.weight_hh_l0.mul_(4)
+    one = directions_of(lstm)[0][0]
+    state = State(*torch.zeros(2, 1, 4).double())
+    (jacobian,) = step_jacobian(Cell(), saved_at(one, torch.zeros(1, 3).double(), state), one.weights)
+    (largest,) = singular_values(jacobian[None])
+    d = nn.functional.normalize(torch.randn(1000, 8).double())
+    lengths = (d @ jacobian).norm(dim=1)
+    assert (lengths <= largest * (1 + 1e-9)).all()
+    assert lengths.min() < 1 < largest
+
+
 def test_spectrum_of_a_cell_that_only_forgets():
     """No recurrent weights: c_t = f c_{t-1} + ..., so the Jacobian is f on c and what o lets through to h."""
     one = layer(Cell())
@@ -116,37 +131,57 @@ def test_spectrum_of_a_real_trace():
             torch.testing.assert_close(torch.from_numpy(spectrum.largest), expected, rtol=1e-5, atol=1e-6)  # float32
 
 
+def step_in_words(cell, weights, x, h, c, *, cell_moved):
+    """A step as the sheet has it, for all variants but dropout and no forget gate, its cell moved before h is made."""
+
+    def norm(values, gain):
+        return values if gain is None else nn.functional.layer_norm(values, values.shape[-1:], eps=1e-5) * gain
+
+    p_i, p_f, p_o = torch.zeros(3, 1).double() if weights.weight_peephole is None else weights.weight_peephole
+    a = norm(x @ weights.weight_ih.T, weights.gain_ih) + norm(h @ weights.weight_hh.T, weights.gain_hh)
+    i, f, g, o = (a + weights.bias_ih + weights.bias_hh).chunk(4, 1)
+    i, f, g = (i + p_i * c).sigmoid(), (f + p_f * c).sigmoid(), g.tanh()
+    fresh = f * c + i * g + cell_moved
+    out = (o + p_o * fresh).sigmoid() * norm(fresh, weights.gain_c).tanh()
+    if weights.weight_hr is not None:
+        out = out @ weights.weight_hr.T
+    z_h, z_c = cell.zoneout
+    return z_h * h + (1 - z_h) * out, z_c * c + (1 - z_c) * fresh
+
+
 def brute_force(cell, direction, x, lengths, weigh, *, reverse, at, what, unit):
-    """dL/dh_t or dL/dc_t of one unit by central differences: the state of step ``at`` is moved, and what follows."""
+    """dL/dh_t or dL/dc_t of one unit by central differences: it is moved at step ``at``, and all that follows from it.
+
+    h once it is made; c before h is made of it.
+    """
     moved = []
     for sign in (1, -1):
         states = tuple(torch.zeros(x.shape[1], size, dtype=x.dtype) for size in direction.sizes)
         total = x.new_zeros(x.shape[1])
         for t in reversed(range(len(x))) if reverse else range(len(x)):
             alive = (t < lengths)[:, None]
-            states = tuple(
-                torch.where(alive, n, o) for n, o in zip(direction.advance(x[t], states), states, strict=True)
-            )
+            by = [torch.zeros(size).double() for size in direction.sizes]
             if t == at:
-                states = tuple(
-                    s + sign * 1e-6 * alive * torch.eye(s.shape[1]).double()[unit] if k == what else s
-                    for k, s in enumerate(states)
-                )
+                by[what][unit] = sign * 1e-6
+            h, c = step_in_words(cell, direction.weights, x[t], *states, cell_moved=by[1])
+            states = tuple(torch.where(alive, n, o) for n, o in zip((h + by[0], c), states, strict=True))
             total = total + (torch.where(alive, states[0], 0.0) * weigh[t]).sum(1)
         moved.append(total + sum((state**2).sum(1) for state in states))
     return (moved[0] - moved[1]) / 2e-6
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("name", ["plain", "everything"])
-def test_flow_is_that_of_differences(name, reverse, monkeypatch):
+@pytest.mark.parametrize("proj_size", [0, 2])
+@pytest.mark.parametrize("name", ["plain", "peephole", "zoneout", "everything"])
+def test_flow_is_that_of_differences(name, proj_size, reverse, monkeypatch):
     monkeypatch.setattr("gatewise.inspection.flow.CHUNK", 3)  # borders within the sequence
-    lstm = layer(CELLS[name], bidirectional=True).eval()
-    x, weigh = torch.randn(4, 7, 3).double(), torch.randn(4, 7, 8).double()
+    lstm = layer(CELLS[name], bidirectional=True, proj_size=proj_size).eval()
+    size = proj_size or 4
+    x, weigh = torch.randn(4, 7, 3).double(), torch.randn(4, 7, 2 * size).double()
     (flow,) = gradient_flow(lstm, lambda: loss_of(*lstm(x, lengths=LENGTHS), weigh))
     d = int(reverse)
     direction = directions_of(lstm)[0][d]
-    own = weigh.transpose(0, 1)[..., 4 * d : 4 * d + 4]
+    own = weigh.transpose(0, 1)[..., size * d : size * (d + 1)]
     for at in (0, 2, 3, 6):
         for what, part in enumerate((flow.hidden, flow.cell)):
             truth = torch.stack(
@@ -155,7 +190,7 @@ def test_flow_is_that_of_differences(name, reverse, monkeypatch):
                         lstm.cell, direction, x.transpose(0, 1), LENGTHS, own,
                         reverse=reverse, at=at, what=what, unit=unit,
                     )
-                    for unit in range(4)
+                    for unit in range(direction.sizes[what])
                 ]
             ).norm(dim=0)  # fmt: skip
             torch.testing.assert_close(part[:, at, d], truth, rtol=1e-6, atol=1e-7)
@@ -180,7 +215,10 @@ def test_flow_of_several_layers_is_that_of_each_by_itself(kind):
     stack = nn.ModuleList([first, second])
     together = gradient_flow(both, lambda: both(x)[0][:, 3].square().sum())
     apart = gradient_flow(stack, lambda: second(first(x)[0])[0][:, 3].square().sum())
-    assert [one.layer for one in together] == ["", ".l1"]
+    name = {"ours": "lstm", "torch": "lstm"}.get(kind, kind)
+    assert [one.layer for one in together] == [name, f"{name}.l1"]
+    if kind == "ours":
+        assert [one.name for one in trace(both, x).layers] == [name, f"{name}.l1"]
     for one, other in zip(together, apart, strict=True):
         torch.testing.assert_close(one.hidden, other.hidden)
         assert (one.cell is None) == (kind in ("gru", "rnn"))
@@ -204,6 +242,16 @@ def test_flow_through_a_plain_rnn_vanishes_as_its_weight_says():
     assert flow.hidden[1, :, 0].tolist() == pytest.approx([0.5 ** (5 - t) for t in range(6)] + [0.0] * 5)
 
 
+def test_the_last_cell_counts_through_the_hidden_state_that_is_made_of_it():
+    """L = sum h_T with h_T = o tanh(c_T): the textbook's dL/dc_T is o (1 - tanh(c_T)^2)."""
+    lstm = layer(Cell())
+    x = torch.randn(2, 6, 3).double()
+    (flow,) = gradient_flow(lstm, lambda: last_of(lstm, x, None))
+    (last,) = trace(lstm.eval(), x).layers
+    c, o = last.cell[:, -1, 0].double(), last.output_gate[:, -1, 0].double()
+    torch.testing.assert_close(flow.cell[:, -1, 0], (o * (1 - c.tanh() ** 2)).norm(dim=1), rtol=1e-5, atol=1e-6)
+
+
 def test_the_model_is_left_as_it_was():
     lstm = LSTM(2, 3, batch_first=True, cell=Cell(hidden_dropout=0.5)).train()
     x = torch.randn(1, 4, 2)
@@ -219,7 +267,7 @@ def test_bad_input():
         gradient_flow(nn.Linear(2, 2), lambda: torch.zeros(()))
     lstm = LSTM(2, 3)
     packed = nn.utils.rnn.pack_sequence([torch.randn(4, 2)])
-    with pytest.raises(OptionError, match="expected the module to run on a padded batch"):
+    with pytest.raises(OptionError, match="expected lstm to run on a padded batch"):
         gradient_flow(lstm, lambda: lstm(packed)[1].h.sum() + 0)
 
 

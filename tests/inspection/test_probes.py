@@ -151,9 +151,7 @@ def test_layers_directions_and_padding_of_a_real_model():
     cells = torch.zeros(2, 2, 4, 40, 5)
 
     def watch(run):
-        cells[run.whole.layer, run.direction, run.rows, run.start : run.stop] = (
-            run.gates.c[0].transpose(0, 1).float()
-        )
+        cells[run.whole.layer, run.direction, run.rows, run.start : run.stop] = run.gates.c[0].transpose(0, 1).float()
 
     with record_layers(watch):
         lstm(x, lengths=lengths)
@@ -177,11 +175,12 @@ def test_a_table_and_words():
                     Probe("y", "yes-no", None, *[float("nan")] * 3, "absent")), 100, 8, ("A note.",))  # fmt: skip
     assert (
         str(found).splitlines()[0]
-        == "x: unit 3 of a, backwards follows it (r 0.75 where it was not chosen, chance ± 0.10)."
+        == "x: unit 3 of a (reverse) follows it (r 0.75 where it was not chosen, chance ± 0.10)."
     )
     assert str(found).splitlines()[-1] == "A note."
     table = found.table()
     assert table["unit"].to_list() == [3, None]
+    assert table["direction"].to_list() == ["reverse", None]  # as in a trace's table, and that of units
     assert table["held_out"].to_list() == [0.75, None]
     assert table.schema["layer"] == pl.String
 

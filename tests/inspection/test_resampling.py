@@ -11,6 +11,7 @@ from gatewise.data.series import SeriesData
 from gatewise.data.series_adapter import SeriesAdapter
 from gatewise.inspection.comparison import bootstrap_p, interval
 from gatewise.inspection.resampling import SUMS, bootstrap, of_sums, statistics_of
+from gatewise.inspection.verdict import KINDS
 from gatewise.tasks import SIDES, TASKS, LossConfig
 from gatewise.types import Prediction, Results
 from reports import invented_media, invented_texts
@@ -66,9 +67,9 @@ def every_task():
 EVERY = dict(every_task())
 
 
-def drawn(results, counts, units):
+def drawn(results, counts, clusters):
     """What a resample holds, by definition."""
-    rows = [i for unit, times in enumerate(counts) for _ in range(times) for i in np.flatnonzero(units == unit)]
+    rows = [i for unit, times in enumerate(counts) for _ in range(times) for i in np.flatnonzero(clusters == unit)]
     return Results(0.0, [results.predictions[i] for i in rows], [results.references[i] for i in rows])
 
 
@@ -85,15 +86,15 @@ def test_a_resample_has_the_metrics_of_what_was_drawn(name):
     rng = np.random.default_rng(0)
     few = rng.permutation(len(results.predictions))[:20]  # small, so that classes go missing and values tie
     results = Results(0.0, [results.predictions[i] for i in few], [results.references[i] for i in few])
-    units = np.arange(len(few)) // 2 if len(few) > 8 else np.arange(len(few))
-    size = int(units.max()) + 1
+    clusters = np.arange(len(few)) // 2 if len(few) > 8 else np.arange(len(few))
+    size = int(clusters.max()) + 1
     counts = np.stack(
         [np.ones(size, int), *(np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(6))]
     )
-    statistics = statistics_of(task, adapter, results, units)
+    statistics = statistics_of(task, adapter, results, clusters)
     assert list(statistics) == list(task.metrics)
     for metric, statistic in statistics.items():
-        expected = [task.metrics[metric](drawn(results, row, units)) for row in counts]
+        expected = [task.metrics[metric](drawn(results, row, clusters)) for row in counts]
         np.testing.assert_allclose(statistic(counts), expected, rtol=2e-6, atol=1e-9, err_msg=metric)
 
 
@@ -112,14 +113,25 @@ def classes(said, right, *, names=("a", "b", "c"), chances=None):
     )
 
 
+def test_every_metric_of_every_task_has_a_direction():
+    """A new one is said to be better upwards or downwards, or this fails; what chooses epochs must say the same."""
+    two = classes([0, 1, 1, 0], [0, 1, 0, 0], names=("a", "b"), chances=[[0.7, 0.3]] * 4)
+    tasks = [*EVERY.values(), two]
+    assert set(KINDS) == {metric for task, _, _ in tasks for metric in task.metrics}
+    for task, _, results in tasks:
+        assert KINDS[task.monitor.metric].higher == (task.monitor.mode == "max"), task.name
+        for metric, measure in task.metrics.items():
+            assert KINDS[metric].least <= measure(results) <= KINDS[metric].most, metric
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_any_answers_of_any_classes(pairs, seed):
     task, adapter, results = classes(*zip(*pairs, strict=True))
-    units = np.arange(len(pairs))
+    clusters = np.arange(len(pairs))
     counts = np.random.default_rng(seed).multinomial(len(pairs), np.full(len(pairs), 1 / len(pairs)), size=3)
-    for metric, statistic in statistics_of(task, adapter, results, units).items():
-        expected = [task.metrics[metric](drawn(results, row, units)) for row in counts]
+    for metric, statistic in statistics_of(task, adapter, results, clusters).items():
+        expected = [task.metrics[metric](drawn(results, row, clusters)) for row in counts]
         np.testing.assert_allclose(statistic(counts), expected, rtol=1e-6, err_msg=metric)
 
 
@@ -172,8 +184,8 @@ def covered(truth, make, *, trials=300, resamples=400):
     rng = np.random.default_rng(4)
     hits = 0
     for trial in range(trials):
-        statistic, units = make(rng)
-        draws = bootstrap([{"m": statistic}], units, resamples=resamples, seed=trial)[0]["m"]
+        statistic, clusters = make(rng)
+        draws = bootstrap([{"m": statistic}], clusters, resamples=resamples, seed=trial)[0]["m"]
         low, high = interval(draws)
         hits += low <= truth <= high
     return hits / trials
@@ -192,12 +204,12 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
 def test_sequences_of_one_group_belong_together():
     """Thirty people of whom each has ten like answers: drawn one by one, intervals are far too narrow."""
 
-    def by(units):
+    def by(clusters):
         def make(rng):
             of_person = rng.normal(0, 1, 30)
             values = np.repeat(of_person, 10) + 0.1 * rng.normal(size=300)
             parts = np.stack([values, np.ones(300)], 1)
-            return of_sums(parts, lambda sums: sums[0] / sums[1], units), int(units.max()) + 1
+            return of_sums(parts, lambda sums: sums[0] / sums[1], clusters), int(clusters.max()) + 1
 
         return make
 
@@ -230,7 +242,7 @@ def test_a_difference_is_surer_than_two_intervals():
 def test_texts_at_the_edges(name, said, right):
     task, adapter, _ = next(made for made in EVERY.values() if made[0].name == name)
     results = Results(0.0, [Prediction(one) for one in said], right)
-    units, counts = np.arange(2), np.array([[1, 1], [2, 0], [0, 2]])
-    for metric, statistic in statistics_of(task, adapter, results, units).items():
-        expected = [task.metrics[metric](drawn(results, row, units)) for row in counts]
+    clusters, counts = np.arange(2), np.array([[1, 1], [2, 0], [0, 2]])
+    for metric, statistic in statistics_of(task, adapter, results, clusters).items():
+        expected = [task.metrics[metric](drawn(results, row, clusters)) for row in counts]
         np.testing.assert_allclose(statistic(counts), expected, rtol=1e-9, err_msg=metric)

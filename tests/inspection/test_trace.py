@@ -10,6 +10,7 @@ from torch import nn
 from gatewise import LSTM, Cell, OptionError, recipes, use_kernel
 from gatewise.inspection.layers import layer_called
 from gatewise.inspection.trace import GATES, trace
+from gatewise.inspection.units import units
 from gatewise.likelihoods import make_likelihood
 from gatewise.models.forecaster import Layout, forecaster
 from gatewise.models.language_model import lstm_lm
@@ -178,12 +179,26 @@ def test_what_cannot_be_traced_says_so():
         trace(lstm, X, steps=(8, 20))
     with pytest.raises(OptionError, match="to run once, got first running again"):
         trace(Twice(), X)
+    with pytest.raises(OptionError, match=r"units: .* to run once, got first running again"):
+        units(Twice(), X)
     with pytest.raises(OptionError, match="takes lengths, got Twice"):
         trace(Twice(), X, LENGTHS)
     with pytest.raises(OptionError, match="for each of the 5 sequences, got 7 in first"):
         trace(Other(), X)
     with pytest.raises(OptionError, match="'encoder'"):
         layer_called(lstm, "encoder")
+
+
+@pytest.mark.parametrize("look", [trace, units])
+def test_a_compiled_module_is_named_as_such(look):
+    """Of one that is not, the sequences are to blame."""
+    compiled, inside = torch.compile(LSTM(3, 4, batch_first=True), backend="eager"), nn.Sequential(LSTM(3, 4))
+    inside[0].compile(backend="eager")
+    for module in (compiled, inside):
+        with pytest.raises(OptionError, match=r"the module is compiled.*before torch\.compile"):
+            look(module, X)
+    with pytest.raises(OptionError, match="may have no steps"):
+        look(LSTM(3, 4, batch_first=True), X[:, :0])
 
 
 class Twice(nn.Module):
@@ -207,3 +222,23 @@ def test_a_trace_takes_what_it_says_and_no_more():
     trace(model, X, max_bytes=size)
     with pytest.raises(OptionError, match=f"that take {size / 1e3:.1f} kB"):
         trace(model, X, max_bytes=size - 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "lengths", "message"),
+    [
+        (torch.zeros(2, 5, 3).numpy(), None, "x: expected a tensor of sequences"),
+        (torch.zeros(3), None, "x: expected a tensor of sequences"),
+        (None, None, "x: expected a tensor of sequences"),
+        (torch.zeros(2, 5, 3), [5, 3], "expected lengths as a tensor, got list"),
+    ],
+)
+def test_what_it_cannot_read_is_told(x, lengths, message):
+    with pytest.raises(OptionError, match=message):
+        trace(LSTM(3, 4, batch_first=True), x, lengths)
+
+
+@pytest.mark.parametrize("steps", [(0,), 5, "ab", (1.5, 2.5), (True, 3)])
+def test_a_stretch_is_two_whole_numbers(steps):
+    with pytest.raises(OptionError, match="steps: expected a stretch"):
+        trace(LSTM(3, 4, batch_first=True), torch.zeros(2, 5, 3), steps=steps)

@@ -99,6 +99,36 @@ def test_memory_of_units_whose_gates_are_set_by_hand():
     assert np.isinf(endless.half_life).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}])
+def test_memory_with_zoneout_is_that_of_a_cell_that_decays(options):
+    """Nothing comes in, and the cell falls from 1: its half-life is read off its states."""
+    lstm = LSTM(1, 3, batch_first=True, cell=Cell(zoneout=(0.1, 0.4)), **options).eval()
+    with torch.no_grad():
+        for parameter in lstm.parameters():
+            parameter.zero_()
+        for bias in (part for name, part in lstm.named_parameters() if name.startswith("bias_ih")):
+            bias[:6] = torch.tensor([-40.0, -40, -40, 0, 2, 4])
+
+    class FromOne(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = lstm
+
+        def forward(self, x):
+            full = torch.ones(lstm.num_directions, len(x), 3)
+            return lstm(x, (0 * full, full))[0]
+
+    x = torch.zeros(2, 9, 1)
+    (found,), (layer,) = units(FromOne(), x), trace(FromOne(), x).layers
+    cell = layer.cell[0].double().numpy()  # [T, D, H]
+    steps = cell if cell.shape[1] == 1 else np.stack([cell[:, 0], cell[::-1, 1]], 1)
+    np.testing.assert_allclose(found.half_life, -8 * math.log(2) / np.log(steps[8] / steps[0]), rtol=1e-4)
+    assert layer.zoneout == 0.4
+    np.testing.assert_allclose(found.half_life[0, 0], math.log(2) / -math.log(0.4 + 0.6 * 0.5), rtol=1e-5)
+    plain = LSTM(1, 3, batch_first=True, cell=Cell(forget=False, zoneout=0.3))
+    assert np.isinf(units(plain, x)[0].half_life).all()
+
+
 def test_a_unit_that_is_the_input_correlates_with_it():
     """Shut the forget gate and open the input gate: c = tanh(w x), and for small w that is x."""
     lstm = LSTM(2, 2, batch_first=True)

@@ -23,10 +23,10 @@ VARIANTS = {
 }
 
 
-@pytest.fixture
-def small_pieces(monkeypatch):
-    """Two rows and three steps at once."""
-    monkeypatch.setattr(tracing, "_sizes", lambda request: (2, 3))
+@pytest.fixture(params=[3, 100], ids=["three steps at once", "all steps at once"])
+def small_pieces(request, monkeypatch):
+    """Two rows at once; all steps of them run in both directions at once."""
+    monkeypatch.setattr(tracing, "_sizes", lambda _: (2, request.param))
 
 
 def whole(runs):
@@ -94,18 +94,23 @@ def test_every_kernel_tells_the_same(kernel, small_pieces):
         assert_as_accurate(values, whole(coarse)[name], whole(exact)[name], factor=4.0, what=f"{kernel}, {name}")
 
 
-def test_bfloat16_under_autocast(small_pieces):
-    """Gates are at least float32; the state between pieces is as wide as a layer gets it."""
+def test_bfloat16_under_autocast(small_pieces, monkeypatch):
+    """Gates are at least float32, and cutting costs no digits beside the reference that runs the layer uncut."""
     torch.manual_seed(0)
-    lstm, x, told, exact = LSTM(2, 9), torch.randn(7, 3, 2), [], []
-    with record_layers(exact.append):
-        lstm(x)
-    with torch.autocast("cpu", torch.bfloat16), record_layers(told.append):
-        output, _ = lstm(x)
-    assert output.dtype == torch.bfloat16
+    lstm, x, told, uncut, exact = LSTM(2, 9), torch.randn(7, 3, 2), [], [], []
+    with torch.autocast("cpu", torch.bfloat16):
+        with record_layers(told.append):
+            output, _ = lstm(x)
+        assert output.dtype == torch.bfloat16
+        monkeypatch.setattr(tracing, "_sizes", lambda _: (3, 7))
+        with use_kernel("reference"), record_layers(uncut.append):
+            lstm(x)
+    with use_kernel("reference"), record_layers(exact.append):
+        lstm.double()(x.double())
+    assert len(uncut) == 1
     for name, values in whole(told).items():
         assert values.dtype == torch.float32
-        assert (values - whole(exact)[name]).abs().max() < 2**-6, name
+        assert_as_accurate(values, whole(uncut)[name], whole(exact)[name], what=name)
 
 
 def test_rows_and_steps_are_cut_to_a_size_that_memory_bounds():

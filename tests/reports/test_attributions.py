@@ -1,17 +1,19 @@
-"""Explanations drawn: what adds is blue, what takes is orange, and nothing of a user's text runs."""
+"""Explanations drawn: what adds is orange, what takes is blue, and nothing of a user's text runs."""
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gatewise.inspection.attribution import Attribution
 from gatewise.inspection.probes import Probe, Probes, Unit
-from gatewise.reports import attributions, probes
+from gatewise.reports import attributions, probes, style
 from gatewise.reports.attributions import Explained, drawing, page_of, text
 
 RNG = np.random.default_rng(0)
+SIDES = ("orange", "blue")
 HOSTILE = '<script>alert("x")</script>'
 
 
@@ -25,13 +27,36 @@ def figure_of(html):
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1])
 
 
-def test_words_are_blue_for_and_orange_against():
+def test_words_are_orange_for_and_blue_against():
     drawn = text(["good", "film", HOSTILE, "bad"], np.array([1.0, 0.001, 0.5, -0.5]))
-    assert '<span class="attention" style="--s:1.00" title="+1">good</span>' in drawn
-    assert '<span class="surprisal" style="--s:0.50" title="-0.5">bad</span>' in drawn
+    assert '<span class="for" style="--s:1.00" title="+1">good</span>' in drawn
+    assert '<span class="against" style="--s:0.50" title="-0.5">bad</span>' in drawn
     assert " film " in drawn  # without a shade
     assert "<script>" not in drawn
     assert "&lt;script&gt;" in drawn
+
+
+def test_all_pages_have_the_same_colours_the_same_way_round():
+    """Orange above the middle and blue below: of the figures, of words, of the explorer, and in the sentences."""
+    files = Path(attributions.__file__).parent
+    css = (files / "page.css").read_text()
+    dark = css[css.index("prefers-color-scheme: dark") :]
+    variable = {name: tuple(map(int, re.search(rf"--{name}: (\d+) (\d+) (\d+);", dark).groups())) for name in SIDES}
+    assert variable == {"orange": style.FOR, "blue": style.AGAINST}
+    assert ".for { --shade: var(--orange); }" in css
+    assert ".against { --shade: var(--blue); }" in css
+    assert [stop for stop, _ in style.DIVERGING] == [0, 0.5, 1]
+    assert style.DIVERGING[0][1] == "rgb({},{},{})".format(*style.AGAINST)
+    tools = (files / "explorer_tools.js").read_text()
+    for stops in re.findall(r"\[([^]]*)\]", tools[tools.index("const DIVERGING") : tools.index("const LINES")]):
+        colours = [bytes.fromhex(stop) for stop in re.findall(r'"(\w{6})"', stops)]
+        assert all(colour[2] > colour[0] for colour in colours[:2])  # the lowest are blue
+        assert all(colour[0] > colour[2] for colour in colours[-2:])  # the highest are orange
+    assert 'share < 0 ? "--blue" : "--orange"' in (files / "explorer.js").read_text()
+    assert "Orange speaks for the answer, blue against it" in attributions.legend(
+        explained(np.ones(3), None).attribution
+    )
+    assert "Orange: the cell state is above its mean here, blue: below" in probes.READ
 
 
 def test_characters_stand_as_in_the_text():
@@ -139,6 +164,6 @@ def test_units_are_shown_on_the_text():
     )
     page = probes.page_of(found, title=HOSTILE)
     assert HOSTILE not in page
-    assert '<span class="surprisal" style="--s:1.00" title="-1">a</span>' in page
-    assert "Position in the line: l: 3, r 0.70 (follows)" in page
+    assert '<span class="against" style="--s:1.00" title="-1">a</span>' in page
+    assert "Position in the line: unit 3 of l, r 0.70 (follows)" in page
     assert "Of a lot a little was read." in page

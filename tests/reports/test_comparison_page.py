@@ -42,7 +42,7 @@ def invented(kind="labels", *, names=("plain", "deep"), count=30, deviation=floa
     )
     return Comparison(
         task="classification" if kind == "labels" else "regression", source="data/test.csv", count=count,
-        noun="sequences", units=f"{count} sequences", metric=metric, resamples=2000, seed=0, setups=tuple(setups),
+        noun="sequences", clusters=f"{count} sequences", metric=metric, resamples=2000, seed=0, setups=tuple(setups),
         differences=differences, settings={"train.lr": tuple(f"{1e-3 * (i + 1)}" for i in range(len(names)))},
         rate_unit="sequences", words=("No difference can be seen.",) * len(differences), notes=("A note",),
         data=SequenceData([np.zeros((3, 1))] * count, right, ("x",)),

@@ -109,6 +109,16 @@ def test_units_are_sorted_by_what_they_do():
     assert "above 0.9" in layer.habits[1][3]
 
 
+def test_the_rate_at_which_a_cell_is_held_is_on_the_page():
+    trace = replace(invented_traces.layer_trace([20]), zoneout=0.25)
+    assert parts.layer_of(trace, parts.spans_of([trace]), None).zoneout == 0.25
+
+
+def test_the_page_says_what_a_largest_singular_value_bounds():
+    page = " ".join(render(invented_traces.explorer()).split())
+    assert "Below 1 (dashed) every gradient shrinks in that step; above it some direction may grow." in page
+
+
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12).filter(any), st.sampled_from([0.3, 0.5, 0.9, 1.0]))
 def test_the_shortest_stretch_is_the_shortest(size, share):
     size = np.array(size, dtype=float)

@@ -1,6 +1,7 @@
 """The explorer in a real browser: it draws what it was given, keys and the address steer it, nothing leaves it."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,21 @@ def test_the_panel_shows_the_values_of_the_trace_and_the_equation_adds_up(trace,
         assert held == pytest.approx(float(trace.cell[1, before, direction, 7]), abs=0.0051)
         assert f * held + i * g == pytest.approx(c, abs=0.03)
         assert c == pytest.approx(float(trace.cell[1, 31, direction, 7]), abs=0.0051)
+
+
+@pytest.mark.parametrize("zoneout", [0.0, 0.6])
+def test_the_half_life_of_a_step_is_that_of_its_gate_and_zoneout(trace, zoneout, tmp_path):
+    question = f"""{GO}
+    await panel("#row=3&step=31&unit=7&direction=0");
+    answers.notes = document.getElementById("unit-notes").textContent;
+    """
+    page = invented_traces.explorer()
+    page = replace(page, layers=[replace(layer, zoneout=zoneout) for layer in page.layers])
+    answers = ask(render(page), question, tmp_path)
+    stays = zoneout + (1 - zoneout) * float(trace.forget_gate[1, 31, 0, 7])
+    found = re.search(r"at the gate of this step alone: ([\d.]+) steps", answers["notes"])
+    half_life = np.log(2) / -np.log(stays)
+    assert float(found[1]) == pytest.approx(half_life, abs=0.051 if half_life < 10 else 0.51)
 
 
 def test_keys_move_through_time_and_units_and_the_address_keeps_it(tmp_path):

@@ -42,11 +42,11 @@ from gatewise.inspection.comparison import (
     bootstrap_p,
     holm,
     interval,
-    over_runs,
 )
-from gatewise.inspection.grouping import Units, units_of
+from gatewise.inspection.grouping import Clusters, clusters_of
 from gatewise.inspection.resampling import Statistic, bootstrap, statistics_of
-from gatewise.inspection.verdict import SHARES, verdict
+from gatewise.inspection.student import Part, infer
+from gatewise.inspection.verdict import KINDS, name_of, span, verdict
 from gatewise.reports.comparison import render
 from gatewise.tasks import Data
 from gatewise.training.config import to_plain
@@ -60,8 +60,9 @@ ROWS = 32  # sequences of the batch that is timed
 ROUNDS = 15
 SECONDS = 2.0
 BUSY = 1.5  # quartiles of the speed that are further apart tell of other programs
-ROUGH = 30  # with fewer units an interval is told to be rough
-ITEMS = 2000  # units whose own metric is kept for pictures
+ROUGH = 30  # with fewer clusters an interval is told to be rough
+FEW = 5  # with fewer runs a setup, what they cannot show is told
+ITEMS = 2000  # clusters whose own metric is kept for pictures
 
 
 def compare(
@@ -82,12 +83,16 @@ def compare(
 
     Every metric has an interval by the percentile bootstrap: sequences are drawn with replacement, the same ones for
     all runs, so that differences have intervals too. Sequences of one group are drawn together, so are the windows of
-    a series, and a text is drawn in stretches. Two runs that tell classes apart are also compared by McNemar's exact
-    test; several differences share one error by Holm's correction.
+    a series, and a text is drawn in stretches. Two runs that tell classes apart are compared by McNemar's exact test
+    where each sequence is drawn by itself; several differences share one error by Holm's correction.
+
+    Two runs are two models: what is found of them need not hold for their settings, since two seeds of one setup
+    differ too. Of setups with several runs each the means are compared by Student's t, by how runs vary and how the
+    data do; a setup of one run and one of several cannot be compared, but for their values.
 
     Args:
         runs: two or more, as run directories or :class:`Run`; in place of a run also several runs of one setup (seeds,
-            folds), whose mean is compared and which are then drawn anew as well.
+            folds), whose mean is compared.
         data: as in :func:`train`, with answers; default: the test file of the runs, if all have the same one.
         targets: one a sequence, where ``data`` has none in it.
         resamples: how often to draw.
@@ -118,16 +123,16 @@ def compare(
     data = common_file(everyone) if data is None else data
     answered, read = answer_all(everyone, data, targets, on_step)
     check_references(answered)
-    units = units_of(read, [one.examples for one in answered])
+    clusters = clusters_of(read, [one.examples for one in answered])
     statistics = []
-    for place, (one, of_run) in enumerate(zip(answered, units.of_runs, strict=True)):
+    for place, (one, of_run) in enumerate(zip(answered, clusters.of_runs, strict=True)):
         on_step(f"measuring {one.run.path.name}", place, len(answered))
         statistics.append(statistics_of(one.run.task, one.run.adapter, one.results, of_run))
-    draws = _draw(statistics, units, resamples, seed, max(len(one.results.predictions) for one in answered), on_step)
+    draws = _draw(statistics, clusters, resamples, seed, max(len(one.results.predictions) for one in answered), on_step)
     noun = "tokens" if isinstance(everyone[0].adapter, CorpusAdapter) else _noun(read)
     firsts = [next(one for one in answered if one.run is setup[0]) for setup in setups]
     rates = _rates(firsts, threads, noun, on_step) if speed else [NOT_MEASURED] * len(setups)
-    found = _compare(setups, answered, read, units, statistics, draws, rates, noun, resamples, seed)
+    found = _compare(setups, answered, read, clusters, statistics, draws, rates, noun, resamples, seed)
     if out is not None:
         on_step("writing the page", 0, 1)
         write_atomic(Path(out), render(found))
@@ -142,10 +147,15 @@ def _noun(data: Data) -> str:
 
 
 def _draw(
-    statistics: Sequence[dict[str, Statistic]], units: Units, resamples: int, seed: int, most: int, on_step: OnStep
+    statistics: Sequence[dict[str, Statistic]],
+    clusters: Clusters,
+    resamples: int,
+    seed: int,
+    most: int,
+    on_step: OnStep,
 ) -> list[dict[str, np.ndarray]]:
-    """Metrics of all resamples; not a number where a single unit leaves nothing to resample."""
-    if units.size < 2:
+    """Metrics of all resamples; not a number where a single cluster leaves nothing to resample."""
+    if clusters.size < 2:
         return [{name: np.full(resamples, np.nan) for name in one} for one in statistics]
     done = 0
 
@@ -154,7 +164,7 @@ def _draw(
         done += count
         on_step("resampling", done, resamples)
 
-    return bootstrap(statistics, units.size, resamples=resamples, seed=seed, predictions=most, on_step=advance)
+    return bootstrap(statistics, clusters.size, resamples=resamples, seed=seed, predictions=most, on_step=advance)
 
 
 def _rates(answered: Sequence[Answered], threads: int | None, noun: str, on_step: OnStep) -> list[Rate]:
@@ -189,7 +199,7 @@ def _compare(
     setups: Sequence[Sequence[Run]],
     answered: Sequence[Answered],
     read: Data,
-    units: Units,
+    clusters: Clusters,
     statistics: Sequence[dict[str, Statistic]],
     draws: Sequence[dict[str, np.ndarray]],
     rates: Sequence[Rate],
@@ -200,17 +210,22 @@ def _compare(
     first = answered[0].run
     ends = np.cumsum([0, *map(len, setups)]).tolist()
     parts = [slice(start, stop) for start, stop in pairwise(ends)]
-    rng = np.random.default_rng((seed, 1))
     names = [name for name in first.task.metrics if all(name in one.run.task.metrics for one in answered)]
     metric = first.task.monitor.metric if first.task.monitor.metric in names else names[0]
     values = [measure(one.run.task, one.results) for one in answered]
-    drawn = [{name: over_runs([run[name] for run in draws[part]], rng) for name in names} for part in parts]
+    measured = [
+        {
+            name: Part(1, np.array([one[name] for one in values[part]]), np.stack([one[name] for one in draws[part]]))
+            for name in names
+        }
+        for part in parts
+    ]
     titles = _titles([[_name(run, answered) for run in setup] for setup in setups])
     made = [
         Setup(
             name=titles[place],
             runs=tuple(_name(run, answered) for run in setups[place]),
-            metrics={name: _estimate([one[name] for one in values[part]], drawn[place][name]) for name in names},
+            metrics={name: _estimate(name, one, clusters.size) for name, one in measured[place].items()},
             recipe=setups[place][0].config.model.recipe,
             parameters=sum(parameter.numel() for parameter in setups[place][0]._batch_model.parameters()),
             minutes=float(np.mean([sum(line["seconds"] for line in run.history) for run in setups[place]])) / 60,
@@ -221,15 +236,15 @@ def _compare(
         )
         for place, part in enumerate(parts)
     ]
-    differences = _differences(made, drawn, metric, with_labels=labels_of(first.adapter) is not None)
-    rows = np.unique(np.linspace(0, units.size - 1, ITEMS).round().astype(np.int64))
-    alone = [_alone(one[metric], units.size, rows) for one in statistics]
+    differences = _differences(made, measured, metric, clusters, with_labels=labels_of(first.adapter) is not None)
+    rows = np.unique(np.linspace(0, clusters.size - 1, ITEMS).round().astype(np.int64))
+    alone = [_alone(one[metric], clusters.size, rows) for one in statistics]
     return Comparison(
         task=first.config.task,
         source=read.source,
         count=len(answered[0].results.predictions),
         noun=_noun(read) if noun != "tokens" else "stretches",
-        units=units.words,
+        clusters=clusters.words,
         metric=metric,
         resamples=resamples,
         seed=seed,
@@ -237,40 +252,60 @@ def _compare(
         differences=differences,
         settings=_settings(setups),
         rate_unit=noun,
-        words=tuple(verdict(metric, made[0].name, one, where=units.words) for one in differences),
-        notes=tuple(_notes(made, differences, units, read, [one.run for one in answered], metric)),
+        words=tuple(verdict(metric, made[0].name, one, where=clusters.words) for one in differences),
+        notes=tuple(_notes(made, differences, clusters, read, [one.run for one in answered], metric)),
         data=read,
         items=tuple(np.mean(alone[part], axis=0) for part in parts),
     )
 
 
-def _estimate(values: Sequence[float], draws: np.ndarray) -> Estimate:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-    return Estimate(float(np.mean(values)), *interval(draws), deviation)
+def _estimate(name: str, part: Part, clusters: int) -> Estimate:
+    if len(part.values) == 1:
+        return Estimate(float(part.values[0]), *interval(part.draws[0]))
+    found = infer([part], clusters)
+    low, high = np.clip((found.low, found.high), KINDS[name].least, KINDS[name].most).tolist()
+    return Estimate(found.value, low, high, float(np.std(part.values, ddof=1)))
 
 
 def _differences(
-    setups: Sequence[Setup], drawn: Sequence[dict[str, np.ndarray]], metric: str, *, with_labels: bool
+    setups: Sequence[Setup],
+    measured: Sequence[dict[str, Part]],
+    metric: str,
+    clusters: Clusters,
+    *,
+    with_labels: bool,
 ) -> tuple[Difference, ...]:
     first, found = setups[0], []
-    for setup, draws in zip(setups[1:], drawn[1:], strict=True):
-        metrics = {
-            name: Estimate(one.value - first.metrics[name].value, *interval(draws[name] - drawn[0][name]))
-            for name, one in setup.metrics.items()
-        }
+    for setup, parts in zip(setups[1:], measured[1:], strict=True):
+        less = {name: _less(parts[name], measured[0][name], clusters.size) for name in parts}
         pair = first.results + setup.results
         alone = len(pair) == 2
-        told = agreement(*pair) if alone and with_labels else None
-        exact = told is not None and metric == "accuracy"
+        told = agreement(*pair, independent=clusters.single) if alone and with_labels else None
         same = alone and [one.value for one in pair[0].predictions] == [one.value for one in pair[1].predictions]
-        p = told.p if told is not None and exact else bootstrap_p(draws[metric] - drawn[0][metric])
-        found.append(Difference(setup.name, metrics, p, "McNemar" if exact else "bootstrap", same, told))
+        _, test, p = less[metric]
+        if told is not None and clusters.single and metric == "accuracy":
+            test, p = "McNemar", told.p
+        found.append(Difference(setup.name, {name: one for name, (one, _, _) in less.items()}, p, test, same, told))
     corrected = holm([one.p for one in found])
     return tuple(replace(one, p=p) for one, p in zip(found, corrected, strict=True))
 
 
+def _less(part: Part, first: Part, clusters: int) -> tuple[Estimate, str, float]:
+    """A setup less the first one, which test tells of it, and its p."""
+    value, unknown = float(part.values.mean() - first.values.mean()), float("nan")
+    if len(part.values) == len(first.values) == 1:
+        drawn = part.draws[0] - first.draws[0]
+        return Estimate(value, *interval(drawn)), "bootstrap", bootstrap_p(drawn)
+    if 1 in (len(part.values), len(first.values)):  # how the runs of one of them vary, nobody knows
+        return Estimate(value, unknown, unknown), "none", unknown
+    found = infer([part, first._replace(sign=-1)], clusters)
+    if np.isnan(found.p):
+        return Estimate(value, unknown, unknown), "Student's t", unknown
+    return Estimate(value, found.low, found.high), "Student's t", found.p
+
+
 def _alone(statistic: Statistic, count: int, rows: np.ndarray) -> np.ndarray:
-    """The metric on each of these units alone."""
+    """The metric on each of these clusters alone."""
     return np.concatenate([statistic(_one_hot(part, count)) for part in np.array_split(rows, max(1, len(rows) // 100))])
 
 
@@ -327,7 +362,7 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _notes(
     setups: Sequence[Setup],
     differences: Sequence[Difference],
-    units: Units,
+    clusters: Clusters,
     data: Data,
     runs: Sequence[Run],
     metric: str,
@@ -338,29 +373,50 @@ def _notes(
         known = [run.path.name for run in runs if _is_file(getattr(run.config.data, role), data.source)]
         if known:
             notes.append(f"These data are what {', '.join(known)} have {of_what}: too hopeful")
-    if units.size < 2:
-        notes.append(f"There is but {units.words}, so nothing can be resampled: no intervals")
-    elif units.size < ROUGH:
-        notes.append(f"Intervals from {units.words} are rough, and rather too narrow")
-    sure = [setup.name for setup in setups if metric in SHARES and _without_width(setup.metrics[metric])]
-    if sure and units.size >= 2:
+    if clusters.size < 2:
+        notes.append(f"There is but {clusters.words}, so nothing can be resampled: no intervals")
+    elif clusters.size < ROUGH:
+        notes.append(f"Intervals from {clusters.words} are rough, and rather too narrow")
+    sure = [setup.name for setup in setups if KINDS[metric].share and _without_width(setup.metrics[metric])]
+    if sure and clusters.size >= 2:
         notes.append(
             f"{', '.join(sure)}: an interval without width, since no sequence differs from the others; with "
-            f"{units.words} up to {min(1.0, 3 / units.size):.1%} of others could still be otherwise (rule of three)"
+            f"{clusters.words} up to {min(1.0, 3 / clusters.size):.1%} of others could still be otherwise (rule of "
+            "three)"
         )
-    if any(one.agreement for one in differences) and units.size < len(units.of_runs[0]):
-        notes.append("McNemar's test takes sequences of one group for independent: p is too small; go by the interval")
     if len(differences) > 1:
         notes.append(f"p after Holm's correction for {len(differences)} comparisons with {setups[0].name}")
     if any(setup.rate.high > BUSY * setup.rate.low for setup in setups):
         notes.append(
             "Speed varied widely from round to round, since the machine is busy with other work: measure again"
         )
-    few = [setup.name for setup in setups if 1 < len(setup.runs) < 5]
-    if few:
-        notes.append(f"{', '.join(few)}: so few runs tell little of how much runs vary; intervals are rough")
+    notes += _on_runs(setups, differences, metric)
     if isinstance(runs[0].adapter, SeriesAdapter) and len({run.adapter.std for run in runs}) > 1:  # type: ignore[attr-defined]
         notes.append("Scaled errors are in units of each run's own training data, which differ: compare MSE and MAE")
+    return notes
+
+
+def _on_runs(setups: Sequence[Setup], differences: Sequence[Difference], metric: str) -> list[str]:
+    """What can be concluded from this many runs, and what not."""
+    notes = []
+    single = [setup.name for setup in setups if len(setup.runs) == 1]
+    if single:
+        notes.append(
+            f"{', '.join(single)}: {'single runs' if len(single) > 1 else 'a single run'}. Two seeds of one setup "
+            "differ too, so this tells of these models, not of their settings; that takes several seeds of each setup"
+        )
+    few = [
+        f"{setups[0].name} and {setup.name} {span(metric, (one.metrics[metric].high - one.metrics[metric].low) / 2)}"
+        for setup, one in zip(setups[1:], differences, strict=True)
+        if min(len(setups[0].runs), len(setup.runs)) < FEW and not np.isnan(one.metrics[metric].low)
+        if one.test == "Student's t"
+    ]
+    if few:
+        unit = ", in points" if KINDS[metric].share else ""
+        notes.append(
+            f"So few runs show large differences only, of {name_of(metric)} beyond these{unit}: {'; '.join(few)}. "
+            "Where none is seen there may still be a smaller one"
+        )
     return notes
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gatewise.errors import OptionError, RunError
 from gatewise.experiments.learning import Finished, Settings
 from gatewise.experiments.page import experiment_page
-from gatewise.experiments.results import Results
+from gatewise.experiments.results import Results, read_results
 from gatewise.experiments.runner import DEFAULT_MODELS, Plan, Watch, prepare, run
 from gatewise.training.files import write_atomic
 from gatewise.training.threads import cpu_threads, suggested_threads
@@ -21,6 +22,7 @@ def experiment(
     settings: Settings | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    as_is: bool = False,
     threads: int | None = None,
     watch: Watch | None = None,
     on_finished: Callable[[Finished], None] | None = None,
@@ -37,6 +39,7 @@ def experiment(
         out: a directory for ``results.json`` and ``report.html``. Networks that are finished there are not learnt
             again, so that an interrupted experiment goes on. None: nothing is written.
         overwrite: begin anew in ``out``.
+        as_is: learn nothing more: what ``out`` holds of the networks asked for.
         threads: of the CPU; default: what suits the size.
         watch: is told which network learns, its step, and the share of sequences that were right.
         on_finished: is given each network that was learnt.
@@ -45,7 +48,8 @@ def experiment(
         The networks asked for; ``.summaries()`` has a line for each model and length.
 
     Raises:
-        OptionError: a name or number that does not exist.   RunError: ``out`` holds something else.
+        OptionError: a name or number that does not exist.   RunError: ``out`` holds something else, or with
+            ``as_is`` nothing.
 
     Example:
         >>> few = Settings(steps=3, hidden_size=4)
@@ -55,6 +59,8 @@ def experiment(
     """
     plan = Plan(name, variant, tuple(models), tuple(lengths), seeds, settings or Settings())
     folder = None if out is None else Path(out)
+    if as_is:
+        _check_there(name, folder, overwrite=overwrite)
     results = prepare(plan, folder, overwrite=overwrite)
     threads = threads or suggested_threads(plan.settings.batch_size, plan.settings.hidden_size)
     kept = [results]
@@ -65,10 +71,23 @@ def experiment(
             on_finished(finished)
 
     try:
-        with cpu_threads(threads):
-            run(plan, results, folder=folder, watch=watch, on_finished=keep)
+        if not as_is:
+            with cpu_threads(threads):
+                run(plan, results, folder=folder, watch=watch, on_finished=keep)
     finally:  # Ctrl-C too leaves the page of what there is
         asked = kept[0].only(plan.networks())
         if folder is not None and asked.finished:
             write_atomic(folder / "report.html", experiment_page(asked, command=plan.command()))
+    if as_is and not asked.finished:
+        raise RunError(f"experiment {name}: expected finished networks of those asked for in {folder}, got none. "
+                       "Leave out --as-is (as_is=True), and they learn.")  # fmt: skip
     return asked
+
+
+def _check_there(name: str, folder: Path | None, *, overwrite: bool) -> None:
+    """Whether there is something to show as it is."""
+    if overwrite:
+        raise OptionError(f"experiment {name}: expected as_is or overwrite, got both. Leave one out.")
+    if folder is None or read_results(folder) is None:
+        raise RunError(f"experiment {name}: expected results in {folder or 'out'}, got none. "
+                       "Leave out --as-is (as_is=True), and they are made.")  # fmt: skip

@@ -8,20 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gatewise.api.pages import check_page
 from gatewise.api.questions import Asked, Question, question
+from gatewise.api.rows import picked, read_answered
 from gatewise.api.steps import as_read, baseline_of, columns_of, step_names
 from gatewise.api.tracing import state_before
 from gatewise.data.corpus import CorpusAdapter
 from gatewise.data.series import SeriesData
-from gatewise.data.series_adapter import SeriesAdapter
 from gatewise.errors import OptionError, did_you_mean
 from gatewise.inspection.attribution import Attribution, integrated_gradients, occlusion, windows_of
-from gatewise.inspection.entries import Entry, entry_of, frozen
-from gatewise.tasks import Data
+from gatewise.inspection.entries import Entry, entry_of
 from gatewise.training.files import write_atomic
 from gatewise.training.fit import make_fabric
+from gatewise.training.gradients import evaluated, frozen
 from gatewise.training.threads import cpu_threads
-from gatewise.types import Batch, Example, Prediction
+from gatewise.types import Batch, Prediction
 
 if TYPE_CHECKING:
     import polars
@@ -45,6 +46,7 @@ class Explanation:
             a recording; token numbers ``[T]``.
         attribution: what each adds, and to which score.
         prediction: the run's answer.
+        reference: what the answer should have been, as read; None where nobody says.
     """
 
     row: int
@@ -53,6 +55,7 @@ class Explanation:
     inputs: np.ndarray
     attribution: Attribution
     prediction: Prediction
+    reference: Any = None
 
     @property
     def per_step(self) -> np.ndarray:
@@ -94,10 +97,14 @@ class Explanation:
 
         Returns:
             The path.
+
+        Raises:
+            OptionError: another suffix.
+            RunError: there is no folder to write to.
         """
         from gatewise.reports.attributions import page_of
 
-        target, value = Path(path), self.prediction.value
+        target, value = check_page(path), self.prediction.value
         title = (
             f"Why {value}? Row {self.row}" if isinstance(value, str) and len(value) <= 40 else f"Why? Row {self.row}"
         )
@@ -108,6 +115,7 @@ class Explanation:
 def explain(
     run: "Run",
     data: Any = None,
+    targets: Any = None,
     *,
     row: int = 0,
     method: str = "integrated-gradients",
@@ -123,6 +131,8 @@ def explain(
     Args:
         run: the trained run.
         data: as in :func:`gatewise.train`, or as ``run.read`` gave them; default: the run's own test file.
+        targets: one a sequence, where ``data`` has none in it. They explain nothing: ``reference`` tells that of the
+            row.
         row: which sequence, counted from 0: of a language model which stretch (read on from what stands before, which
             stays as it is), of a forecaster which series, whose end is forecast.
         method: ``"integrated-gradients"``, ``"occlusion"``, or ``"attention"`` where the model has it.
@@ -143,23 +153,27 @@ def explain(
         raise OptionError(
             f'method: expected one of {", ".join(METHODS)}, got "{method}". {did_you_mean(str(method), METHODS)}'
         )
-    read = data if isinstance(data, Data) else run.read(data)
-    one, example = _one(run, read, row)
+    read, answers = read_answered(run, data, targets), None
+    if not isinstance(read, SeriesData):  # of which targets say what is forecast
+        answers, read = read.targets, replace(read, targets=None)
+    ((_, one, example),), whole = picked(run, read, row, name="row")
+    row = int(row)
+    reference = None if answers is None else answers[row]
     fabric = make_fabric(replace(run.config.train, device=run.device, precision="32"), distributed=False)
     model = run._batch_model.to(fabric.device)
-    with cpu_threads(run.threads or run.config.train.threads or 1), frozen(model):
+    with cpu_threads(run.threads or run.config.train.threads or 1), evaluated(model), frozen(model):
         batch = _in_dtype(run.task.collate([example]).to(fabric.device), next(model.parameters()).dtype)
         with torch.no_grad():
             state = None
             if isinstance(run.adapter, CorpusAdapter):
-                state = state_before(run, model, run.adapter.encode(read), row, fabric)  # type: ignore[arg-type]
+                state = state_before(run, model, whole, row, fabric)
             prediction = run.task.predict(model, batch, model(batch, state))[0]
         asked = Asked(run, one, example, batch, prediction, target, step)
         if method == "attention":
             found = _attended(asked)
             entry = entry_of(model, batch) if getattr(run.adapter, "kind", None) == "audio" else None  # of frames
             inputs = as_read(run, one, example) if entry is None else entry.x.cpu().numpy()
-            return Explanation(row, step_names(run, one, example, entry), (), inputs, found, prediction)
+            return Explanation(row, step_names(run, one, example, entry), (), inputs, found, prediction, reference)
         wanted = question(asked)
         entry = entry_of(model, wanted.batch, state)
         entry = entry._replace(baseline=baseline_of(run, entry))
@@ -170,26 +184,7 @@ def explain(
         found = replace(found, values=values, residual=found.difference - float(values.sum()))
     features = names if found.values.ndim == 2 and found.values.shape[1] == len(names) else ()
     inputs = as_read(run, one, example) if entry.of in ("input", "tokens") else entry.x.cpu().numpy()
-    return Explanation(row, step_names(run, one, example, entry), features, inputs, found, prediction)
-
-
-def _one(run: "Run", data: Data, row: int) -> tuple[Data, Example]:
-    """One sequence as read, and as the model takes it."""
-    adapter: Any = run.adapter
-    cut = isinstance(adapter, CorpusAdapter | SeriesAdapter)  # examples are stretches, or windows, of what is read
-    whole = adapter.encode(data) if cut else None
-    count = len(data) if whole is None else len(whole)
-    noun = {CorpusAdapter: "stretches", SeriesAdapter: "windows"}.get(type(adapter), data.noun)
-    if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < count:
-        raise OptionError(f"row: expected 0 to {count - 1}, got {row}. {data.source} has {count:,} {noun}.")
-    if whole is None:
-        one = data.subset([int(row)])
-        return one, adapter.encode(one)[0]
-    if isinstance(data, SeriesData):
-        series, origin = whole.place(int(row))
-        data = data.subset([series])
-        data = replace(data, values=[data.values[0][:origin]])  # nothing after the window is looked at
-    return data, whole[int(row)]
+    return Explanation(row, step_names(run, one, example, entry), features, inputs, found, prediction, reference)
 
 
 def _attribute(wanted: Question, entry: Entry, method: str) -> Attribution:

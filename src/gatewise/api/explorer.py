@@ -9,11 +9,20 @@ import numpy as np
 
 from gatewise.api.explorer_items import LINES, heard, item_of, kind_of
 from gatewise.api.explorer_rows import Traced, row_of, traced
-from gatewise.api.explorer_sample import ROWS, Looked, look_through, memory_of, rows_to_show, summaries_of
+from gatewise.api.explorer_sample import (
+    ROWS,
+    Looked,
+    look_through,
+    memory_of,
+    named_rows,
+    rows_to_show,
+    summaries_of,
+)
 from gatewise.api.memory import Memory
+from gatewise.api.pages import check_page
+from gatewise.api.rows import Rows, checked_count, read_answered
 from gatewise.data.series import SeriesData
 from gatewise.data.vocabulary import Vocabulary
-from gatewise.errors import OptionError, RunError
 from gatewise.inspection.examples import Found
 from gatewise.inspection.layers import layers_by_module
 from gatewise.inspection.units import UnitSummary
@@ -29,7 +38,6 @@ from gatewise.reports.explorer import (
     render,
 )
 from gatewise.reports.words import counted
-from gatewise.tasks import SIDES, Data
 from gatewise.training.files import write_atomic
 
 if TYPE_CHECKING:
@@ -60,8 +68,10 @@ class Page(NamedTuple):
 def explore(
     run: "Run",
     data: Any = None,
+    targets: Any = None,
     *,
-    rows: Sequence[int] | int | None = None,
+    rows: Rows | None = None,
+    count: int | None = None,
     sample: int = SAMPLE,
     on_step: Callable[[int], None] = lambda done: None,
 ) -> Page:
@@ -73,24 +83,29 @@ def explore(
     Args:
         run: a trained run with LSTM layers.
         data: as in :func:`gatewise.train`; default: the run's own test file.
-        rows: which sequences, counted from 0, or how many of the first ones. Default: eight, right and wrong answers
-            among them where references are known.
+        targets: one a sequence, where ``data`` has none in it.
+        rows: which sequences, counted from 0: one or several.
+        count: how many, where nobody says which: right and wrong answers among them where references are known. None
+            for 8.
         sample: sequences in which examples of the units are looked for.
         on_step: told of each part that is done: of :func:`parts_of` in all.
 
     Raises:
-        OptionError: a row out of range, none at all, or a model without LSTM layers.
+        OptionError: a row that there is not, ``count`` below 1, or a model without LSTM layers.
         DataError: the data cannot be read, or do not fit the run.
     """
     layers_by_module(run.model, who="inspect")
-    read = read_answered(run, data)
-    looked = look_through(run, read, sample)
+    wanted = checked_count(count, rows) or ROWS
+    read = read_answered(run, data, targets)
+    if isinstance(read, SeriesData):
+        read = replace(read, targets=None)  # the steps after their end are forecast
+    looked = look_through(run, read, max(sample, wanted))
     on_step(1)
-    chosen = rows_to_show(rows, looked, run.path)
+    chosen = rows_to_show(looked, wanted) if rows is None else named_rows(rows, looked)
     left_out: dict[str, str] = {}
     summaries = summaries_of(run, looked.sample, left_out)
     on_step(1)
-    memory = memory_of(run, data, looked.rows, left_out)
+    memory = memory_of(run, data, targets, looked.rows, left_out)
     on_step(1)
     found = []
     for row in chosen:
@@ -117,62 +132,40 @@ def explore(
 
 
 def inspect(
-    run: "Run", data: Any = None, *, out: str | Path | None = None, rows: Sequence[int] | int | None = None
+    run: "Run",
+    data: Any = None,
+    targets: Any = None,
+    *,
+    out: str | Path | None = None,
+    rows: Rows | None = None,
+    count: int | None = None,
 ) -> Path:
     """Writes the page of :func:`explore`.
 
     Args:
         run: a trained run.
         data: as in :func:`gatewise.train`; default: the run's own test file.
+        targets: one a sequence, where ``data`` has none in it.
         out: the file, ``.html``; default: ``inspect.html`` in the run's directory. It is replaced where it exists.
-        rows: which sequences, counted from 0, or how many of the first ones; default: eight.
+        rows: which sequences, counted from 0: one or several.
+        count: how many, where nobody says which; None for 8.
 
     Returns:
         The path.
 
     Raises:
-        OptionError: ``out`` is no HTML file, a row is out of range, or the model has no LSTM layers.
+        OptionError: ``out`` is no HTML file, there is no such row, or the model has no LSTM layers.
         DataError: the data cannot be read, or do not fit the run.
         RunError: there is no folder to write to.
     """
-    target = run.path / PAGE if out is None else Path(out)
-    check_page(target, overwrite=True)
-    write_atomic(target, explore(run, data, rows=rows).html)
+    target = check_page(run.path / PAGE if out is None else out)
+    write_atomic(target, explore(run, data, targets, rows=rows, count=count).html)
     return target
 
 
-def check_page(path: Path, *, overwrite: bool) -> None:
-    """Refuses a file that could not be written, before anything is computed.
-
-    Raises:
-        OptionError: the name does not end in .html.
-        RunError: the file exists, or its folder does not.
-    """
-    if path.suffix not in (".html", ".htm"):
-        raise OptionError(f'--out: expected a name ending in .html, got "{path}".')
-    if path.is_dir():
-        raise RunError(f"{path}: expected a file, got a folder. Choose another --out.")
-    if path.exists() and not overwrite:
-        raise RunError(f"{path}: expected a new file, got one that exists. Choose another --out, or use --overwrite.")
-    if not path.parent.is_dir():
-        raise RunError(f"{path}: expected a folder to write to, got none at {path.parent}. Make it first.")
-
-
-def parts_of(rows: Sequence[int] | int | None) -> int:
+def parts_of(rows: Sequence[int] | None, count: int | None = None) -> int:
     """How often ``on_step`` is told of a part, at most."""
-    return 3 + (ROWS if rows is None else rows if isinstance(rows, int) else len(rows))
-
-
-def read_answered(run: "Run", data: Any) -> Data:
-    """Data as read, with their answers where every sequence has one."""
-    found: Data
-    if data is None:
-        found = run.read(None, require_target=True)
-    else:
-        found = SIDES[run.config.task].read(data, None, run.config.data, run.adapter, False)
-    if isinstance(found, SeriesData) or (found.targets is not None and any(target is None for target in found.targets)):
-        found = replace(found, targets=None)  # of series the steps after their end are forecast
-    return found
+    return 3 + ((count or ROWS) if rows is None else len(rows))
 
 
 def _fitting(traced: list[Traced]) -> tuple[list[Traced], int, list[str]]:
@@ -183,7 +176,7 @@ def _fitting(traced: list[Traced]) -> tuple[list[Traced], int, list[str]]:
     count = max(1, int((np.cumsum(sizes) <= SAFE).sum()))
     if count == len(traced):
         return traced, parts.COARSE, []
-    note = f"The page has room for {counted(count, 'sequence')} of {len(traced)}; name those you want with --rows."
+    note = f"The page has room for {counted(count, 'sequence')} of {len(traced)}; name those you want (rows)."
     return traced[:count], parts.COARSE, [note]
 
 
@@ -202,7 +195,7 @@ def _layers(
         made = parts.layer_of(layer, spans, summaries.get(layer.name), channels=channels)
         found = looked.found.get(layer.name)
         layers.append(made if found is None else replace(made, examples=_examples(run, found, looked, gallery)))
-    items = [item_of(run, looked.sample, place, looked.rows[place], looked.results) for place in gallery]
+    items = [item_of(run, looked, place) for place in gallery]
     return layers, items
 
 
@@ -225,8 +218,7 @@ def _covers(run: "Run", looked: Looked) -> list[tuple[float, float]]:
     """The steps of each sequence of the sample that its layers stand for."""
     if kind_of(looked.sample) == "sound":
         return [heard(run, looked.sample.items[place]) for place in range(len(looked.rows))]  # type: ignore[union-attr]
-    examples = run.adapter.encode(looked.sample)
-    return [(0.0, float(examples[place].steps)) for place in range(len(looked.rows))]
+    return [(0.0, float(example.steps)) for example in looked.examples]
 
 
 def _remembered(memory: Memory) -> Remembered:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
+from gatewise.api.explorer_sample import Looked
 from gatewise.api.steps import as_read, step_names
 from gatewise.api.tracing import RunTrace
 from gatewise.data.corpus import CorpusAdapter, Surprisal
@@ -16,7 +17,6 @@ from gatewise.reports import explorer_parts as parts
 from gatewise.reports.explorer import Item, Kind, Lines, Picture, Strip
 from gatewise.reports.shading import visible
 from gatewise.tasks import Data
-from gatewise.types import Results
 
 if TYPE_CHECKING:
     from gatewise.api.run import Run
@@ -146,38 +146,29 @@ def _surprise(found: RunTrace) -> Strip | None:
     return replace(parts.strip(bits, (), meaning, (0, len(bits))), names=["surprise"], diverging=False)
 
 
-def item_of(run: "Run", data: Data, place: int, row: int, results: Results) -> Item:
+def item_of(run: "Run", looked: Looked, place: int) -> Item:
     """A sequence of the sample, of which stretches are shown.
 
     Args:
         run: whose data side it is.
-        data: the sample, as read.
+        looked: at the sample.
         place: of the sequence in it.
-        row: of the sequence in the whole data.
-        results: of the sample.
     """
-    name = f"row {row}" if not isinstance(run.adapter, CorpusAdapter) else f"stretch {row}"
-    truth = results.references[place] if results.references else None
+    row, data, example = looked.rows[place], looked.sample, looked.examples[place]
+    of_text = isinstance(run.adapter, CorpusAdapter)
+    name = f"stretch {row}" if of_text else f"row {row}"
+    truth = looked.results.references[place] if looked.results.references else None
     truth = truth if isinstance(truth, str) and len(truth) < 40 else ""
+    one = data if of_text else data.subset([place])
     if isinstance(data, TextData):
-        one, example = _one(run, data, place)
         names = [visible(token) for token in step_names(run, one, example, None)]
         return Item(row, name, truth, example.steps, names=names)
-    one, example = _one(run, data, place)
     if isinstance(data, MediaData):
         rate = data.rate if data.kind == "audio" else None
         return Item(row, name, truth, example.steps, rate, packed=parts.pack(_sketch(data, place), parts.COARSE))
     values = np.nan_to_num(np.asarray(as_read(run, one, example), dtype=np.float64))[:, :LINES]
     per = parts.bins(len(values), STRETCH)
     return Item(row, name, truth, example.steps, packed=parts.pack(parts.means(values, per).T, parts.COARSE))
-
-
-def _one(run: "Run", data: Any, place: int) -> tuple[Any, Any]:
-    """A sequence as read, and as the model takes it."""
-    if isinstance(run.adapter, CorpusAdapter):
-        return data, run.adapter.encode(data)[place]
-    one = data.subset([place])
-    return one, run.adapter.encode(one)[0]
 
 
 def _sketch(data: MediaData, place: int) -> np.ndarray:

@@ -1,25 +1,25 @@
 """The sample of a data set that the explorer looks through: where units are most active, and answers to choose from."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gatewise.api.memory import Memory
+from gatewise.api.rows import Rows, checked_rows
 from gatewise.data.corpus import CorpusAdapter
 from gatewise.data.series import SeriesData
 from gatewise.data.series_adapter import SeriesAdapter
 from gatewise.errors import GatewiseError, OptionError
 from gatewise.inspection.examples import Found, Strongest
-from gatewise.inspection.layers import layer_name, layers_by_module
+from gatewise.inspection.layers import names_by_layer
 from gatewise.inspection.units import UnitSummary
 from gatewise.nn.tracing import record_layers
 from gatewise.tasks import Data
 from gatewise.training.evaluate import measuring_order, run_model
 from gatewise.training.fit import make_fabric
 from gatewise.training.threads import cpu_threads
-from gatewise.types import Results
+from gatewise.types import Example, Results
 
 if TYPE_CHECKING:
     from gatewise.api.run import Run
@@ -32,13 +32,15 @@ class Looked(NamedTuple):
     """What a look through a sample of the data found.
 
     ``size`` sequences in all, of which ``rows`` were looked at; ``noun``: what one and several of them are called;
-    ``sample`` holds those that were looked at, as read; ``found`` has the places of the units, by layer.
+    ``sample`` holds those that were looked at, as read (of a language model all of the text), ``examples`` as the model
+    takes them; ``found`` has the places of the units, by layer.
     """
 
     size: int
     noun: tuple[str, str]
     rows: list[int]
     sample: Data
+    examples: list[Example]
     results: Results
     found: dict[str, dict[str, Found]]
 
@@ -58,13 +60,7 @@ def look_through(run: "Run", data: Data, sample: int) -> Looked:
     settings = replace(run.config.train, device=run.device)
     fabric = make_fabric(settings, distributed=False)
     model = run._batch_model.to(fabric.device)
-    found = Strongest(
-        {
-            (module, layer): layer_name(path, layer)
-            for module, path in layers_by_module(run.model, who="inspect").items()
-            for layer in range(module.num_layers)
-        }
-    )
+    found = Strongest(names_by_layer(run.model, who="inspect"))
     batches = iter(measuring_order(some, settings.batch_size))
     with record_layers(found.consume), cpu_threads(run.threads or settings.threads or 1):
         results = run_model(
@@ -79,22 +75,17 @@ def look_through(run: "Run", data: Data, sample: int) -> Looked:
     if isinstance(data, SeriesData):
         noun = ("series", "series")
     whole = data if corpus else data.subset(rows)
-    return Looked(count, noun, rows, whole, results, found.found)
+    return Looked(count, noun, rows, whole, some, results, found.found)
 
 
-def rows_to_show(rows: Sequence[int] | int | None, looked: Looked, path: Any) -> list[int]:
-    """The sequences to show."""
-    if isinstance(rows, int):
-        if rows < 1:
-            raise OptionError(f"rows: expected at least 1, got {rows}. It counts sequences.")
-        return list(range(min(rows, looked.size)))
-    if rows is not None:
-        wrong = [row for row in rows if not 0 <= row < looked.size]
-        if wrong or not rows:
-            got = wrong[0] if wrong else "none"
-            raise OptionError(f"rows: expected numbers from 0 to {looked.size - 1}, got {got}. Rows count from 0.")
-        return list(dict.fromkeys(rows))
-    first = looked.rows[: min(ROWS, len(looked.rows))]
+def named_rows(rows: Rows, looked: Looked) -> list[int]:
+    """The sequences that a user named, to show."""
+    return checked_rows(rows, looked.size, source=looked.sample.source, noun=looked.noun[1])
+
+
+def rows_to_show(looked: Looked, count: int) -> list[int]:
+    """So many sequences to show, right and wrong answers among them."""
+    first = looked.rows[:count]
     if isinstance(looked.results.predictions[0].value, str) and looked.results.references:
         pairs = zip(looked.rows, looked.results.predictions, looked.results.references, strict=True)
         right = {row: prediction.value == reference for row, prediction, reference in pairs}
@@ -116,12 +107,14 @@ def summaries_of(run: "Run", sample: Data, left_out: dict[str, str]) -> dict[str
         return {}
 
 
-def memory_of(run: "Run", data: Any, rows: list[int], left_out: dict[str, str]) -> Memory | None:
+def memory_of(run: "Run", data: Any, targets: Any, rows: list[int], left_out: dict[str, str]) -> Memory | None:
     """How far back the answers to some of these rows reach; why that is not told, in ``left_out``."""
     every = np.linspace(0, len(rows) - 1, min(REMEMBERED, len(rows))).round().astype(int)
     of_series = isinstance(run.adapter, SeriesAdapter)  # there its rows are windows
     try:
-        return run.memory(data, rows=REMEMBERED if of_series else [rows[place] for place in every])
+        if of_series:
+            return run.memory(data, targets, count=REMEMBERED)
+        return run.memory(data, targets, rows=[rows[place] for place in every])
     except GatewiseError as error:
         left_out["memory"] = f"How far back it remembers is not told here: {error}"
         return None

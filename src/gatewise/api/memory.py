@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gatewise.api.rows import Rows, checked_count, checked_rows, read_answered
 from gatewise.data.batching import steps_of
-from gatewise.errors import DataError, OptionError, RunError
+from gatewise.data.series import SeriesData
+from gatewise.errors import DataError, RunError
 from gatewise.inspection.flow import GradientFlow, captured, flow_of
 from gatewise.inspection.jacobian import StepSpectrum, spectra
 from gatewise.inspection.memory import STEPS, Answered, Curves, Horizon, reads_backwards
@@ -18,10 +20,10 @@ from gatewise.models.forecaster import Forecaster
 from gatewise.models.seq2seq import Seq2Seq
 from gatewise.nn.crf import marginals, viterbi
 from gatewise.reports.words import counted
-from gatewise.tasks import SIDES, Data, Task
+from gatewise.tasks import Task
 from gatewise.training.evaluate import OnBatch, follows
 from gatewise.training.fit import make_fabric
-from gatewise.training.gradients import Entry, entered, evaluated, frozen
+from gatewise.training.gradients import Entered, entered, evaluated, frozen
 from gatewise.training.threads import cpu_threads
 from gatewise.types import Batch, Example, Outputs
 
@@ -77,29 +79,31 @@ def memory(
     data: Any = None,
     targets: Any = None,
     *,
-    rows: int | Sequence[int] | None = None,
+    rows: Rows | None = None,
+    count: int | None = None,
     steps: int = STEPS,
     seed: int = 0,
     on_batch: OnBatch | None = None,
 ) -> Memory:
     """How strongly the answers, and the loss, depend on what was seen so many steps before.
 
-    The time it takes grows with ``rows`` and ``steps`` and the length of a sequence, not with the data.
+    The time it takes grows with the number of rows and ``steps`` and the length of a sequence, not with the data.
 
     Args:
         run: a trained run.
         model: its model, as its task runs it.
         data: as in :func:`gatewise.train`; default: the run's own test file. With targets the loss is looked at too.
         targets: one a sequence, where ``data`` has none in it.
-        rows: how many sequences, drawn by lot, or which ones, counted from 0; None for 64, or 8 stretches of 512
-            tokens of a text that is read on.
+        rows: which sequences, counted from 0: one or several. Of a forecaster windows whose answers are known.
+        count: how many, drawn by lot, where nobody says which; None for 64, or 8 stretches of 512 tokens of a text that
+            is read on.
         steps: answers of a sequence that are looked at, where it has several.
         seed: of the lots.
         on_batch: told how many sequences were done.
 
     Raises:
-        DataError: the data cannot be read, are empty, or a row is not among them.
-        OptionError: ``rows`` or ``steps`` below 1.
+        DataError: the data cannot be read, or are empty.
+        OptionError: a row that there is not, or ``count`` or ``steps`` below 1.
         RunError: the run's model attends from one sequence to another, where distances mean nothing.
     """
     inner = model.get_submodule("model")
@@ -108,10 +112,14 @@ def memory(
             f"{run.path}: expected a model that reads one sequence, got a run of {run.config.task}, whose answers look "
             "anywhere in the source by attention. Look at the attention of its predictions."
         )
-    examples = run.adapter.encode(_read(run, data, targets))
-    if rows is None:
-        rows = TEXT_ROWS if follows(examples) else ROWS
-    chosen = _rows(rows, len(examples), seed)
+    drawn = checked_count(count, rows)
+    read = read_answered(run, data, targets, windows=True)
+    examples = run.adapter.encode(read)
+    noun = "windows" if isinstance(read, SeriesData) else "stretches" if follows(examples) else read.noun
+    if rows is None and len(examples):
+        drawn = drawn or (TEXT_ROWS if follows(examples) else ROWS)
+        rows = sorted(np.random.default_rng(seed).permutation(len(examples))[:drawn].tolist())
+    chosen = checked_rows(rows, len(examples), source=read.source, noun=noun)
     settings = replace(run.config.train, device=run.device)
     device = make_fabric(settings, distributed=False).device
     model.to(device)
@@ -138,31 +146,6 @@ def memory(
 
 def _nobody(sequences: int) -> None:
     """Nobody is told."""
-
-
-def _read(run: "Run", data: Any, targets: Any) -> Data:
-    """The data, with targets where each sequence has one."""
-    if data is None:
-        return run.read(None, require_target=True)
-    found: Data = data
-    if not isinstance(data, Data):
-        found = SIDES[run.config.task].read(data, targets, run.config.data, run.adapter, False)
-    if found.targets is not None and any(target is None for target in found.targets):
-        found = replace(found, targets=None)
-    return found
-
-
-def _rows(rows: int | Sequence[int], count: int, seed: int) -> list[int]:
-    if count == 0:
-        raise DataError("data: expected at least one sequence, got none. Give some.")
-    if isinstance(rows, int):
-        if rows < 1:
-            raise OptionError(f"rows: expected at least 1, got {rows}. It counts sequences.")
-        return sorted(np.random.default_rng(seed).permutation(count)[:rows].tolist())
-    wrong = [row for row in rows if not 0 <= row < count]
-    if wrong or not len(rows):
-        raise DataError(f"rows: expected numbers from 0 to {count - 1}, got {wrong[0] if wrong else 'none'}.")
-    return [int(row) for row in rows]
 
 
 def _joined(examples: Sequence[Example], row: int) -> Example:
@@ -222,7 +205,7 @@ class _Reader:
         else:
             yield self._answer(entry, batch, random)
 
-    def _answer(self, entry: Entry, batch: Batch, random: np.random.Generator) -> Answered:
+    def _answer(self, entry: Entered, batch: Batch, random: np.random.Generator) -> Answered:
         x, lengths, outputs = entry[:3]
         scores, has_targets = outputs.scores, batch.targets is not None
         if scores.ndim == 2:
@@ -263,7 +246,7 @@ class _Reader:
 
         return losses
 
-    def _forecasts(self, entry: Entry, batch: Batch, random: np.random.Generator, steps: int) -> Iterator[Answered]:
+    def _forecasts(self, entry: Entered, batch: Batch, random: np.random.Generator, steps: int) -> Iterator[Answered]:
         window, outputs = batch.inputs, entry.outputs
         loc, scale = self.inner.units(window)
         rows = outputs.scores if not self.inner.independent else _in_rows(outputs.scores)

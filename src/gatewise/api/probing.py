@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gatewise.api.rows import read_answered
 from gatewise.data.adapter import labels_of
 from gatewise.data.corpus import CorpusAdapter
 from gatewise.data.tagging_adapter import TaggingAdapter
@@ -62,7 +63,7 @@ class Reading(NamedTuple):
     passage: tuple[str, ...]
 
 
-def probe(run: "Run", data: Any = None, *, on_tokens: OnTokens = lambda tokens: None) -> Probes:
+def probe(run: "Run", data: Any = None, targets: Any = None, *, on_tokens: OnTokens = lambda tokens: None) -> Probes:
     """Which unit follows best how far a line has come, whether a quotation is open, and the like; which tells a class.
 
     Units are chosen by their cell state on the first half of a long text, or on half of many sequences, drawn by lot,
@@ -72,6 +73,7 @@ def probe(run: "Run", data: Any = None, *, on_tokens: OnTokens = lambda tokens: 
         run: a language model, or a run that tags or classifies.
         data: as in :func:`gatewise.train`, or as ``run.read`` gave them; default: the run's own test file.
             Classes are looked for only where they have answers.
+        targets: one a sequence, where ``data`` has none in it.
         on_tokens: told how many tokens (sequences, where they are no texts) were read.
 
     Returns:
@@ -79,12 +81,13 @@ def probe(run: "Run", data: Any = None, *, on_tokens: OnTokens = lambda tokens: 
 
     Raises:
         RunError: the run has no LSTM, or neither reads texts nor tells classes.
-        DataError: the data cannot be read, do not fit the run, or are too short.
+        DataError: the data cannot be read, do not fit the run, are too short, or have a class that the run does not
+            know.
 
     References:
         Karpathy, Johnson & Fei-Fei 2015, Visualizing and understanding recurrent networks.
     """
-    read = with_answers(run, data)
+    read = read_to_probe(run, data, targets)
     layers = layers_of(run)
     fabric = make_fabric(replace(run.config.train, device=run.device, precision="32"), distributed=False)
     run._batch_model.to(fabric.device).eval()
@@ -92,30 +95,40 @@ def probe(run: "Run", data: Any = None, *, on_tokens: OnTokens = lambda tokens: 
         found = _probe_texts(run, read, layers, on_tokens) if isinstance(run.adapter, OF_TEXTS) else None
         labels = labels_of(run.adapter)
         if labels is None or read.targets is None:
-            assert found is not None  # else layers_of has refused
-            return found
+            assert found is not None  # else layers_of or read_to_probe has refused
+            return found if labels is None else replace(found, notes=(*found.notes, _without_classes(run, read)))
         classes = _probe_classes(run, read, labels.classes, on_tokens if found is None else lambda sequences: None)
     if found is None:
         return classes
     return replace(found, probes=(*found.probes, *classes.probes))
 
 
-def with_answers(run: "Run", data: Any) -> Data:
+def read_to_probe(run: "Run", data: Any, targets: Any = None) -> Data:
     """The data as read, with their classes where the run tells classes and the data have them.
 
     Raises:
         DataError: the data cannot be read, or a run that reads no texts gets data without classes.
     """
-    if isinstance(data, Data):
-        return data
-    if isinstance(run.adapter, OF_TEXTS):
-        if labels_of(run.adapter) is None:
-            return run.read(data)
-        try:
-            return run.read(data, require_target=True)
-        except DataError:
-            return run.read(data)
-    return run.read(data, require_target=labels_of(run.adapter) is not None)
+    read = read_answered(run, data, targets)
+    if read.targets is None and not isinstance(run.adapter, OF_TEXTS) and labels_of(run.adapter) is not None:
+        raise DataError(
+            f"{read.source}: expected a class for every sequence, got none. Units are looked for that tell them: give "
+            f"{_its_classes(run)}."
+        )
+    return read
+
+
+def _its_classes(run: "Run") -> str:
+    """Where classes are expected, in words."""
+    column = run.config.data.target
+    named = "" if column is None else f', in the column "{column if isinstance(column, str) else ", ".join(column)}"'
+    return f"targets, or a file that has them{named}"
+
+
+def _without_classes(run: "Run", data: Data) -> str:
+    return (
+        f"No unit was looked for that tells a class: {data.source} has none for every text. Give {_its_classes(run)}."
+    )
 
 
 def layers_of(run: "Run") -> dict[nn.Module, str]:

@@ -16,6 +16,7 @@ from gatewise.api.forecasting import Backtest, LiveForecast, backtest, forecast
 from gatewise.api.generation import generate
 from gatewise.api.memory import Memory, memory
 from gatewise.api.probing import probe
+from gatewise.api.rows import Rows
 from gatewise.api.tracing import RunTrace, trace, units
 from gatewise.api.transcription import LiveTranscriber, transcripts
 from gatewise.data.adapter import Adapter, Labelled, labels_of
@@ -225,6 +226,7 @@ class Run:
     def explain(
         self,
         data: Any = None,
+        targets: Any = None,
         *,
         row: int = 0,
         method: str = "integrated-gradients",
@@ -232,45 +234,57 @@ class Run:
         step: int | None = None,
     ) -> Explanation:
         """Which parts of a sequence made the answer; see :func:`gatewise.api.explanation.explain`."""
-        return explain(self, data, row=row, method=method, target=target, step=step)
+        return explain(self, data, targets, row=row, method=method, target=target, step=step)
 
     def inspect(
-        self, data: Any = None, *, out: str | Path | None = None, rows: Sequence[int] | int | None = None
+        self,
+        data: Any = None,
+        targets: Any = None,
+        *,
+        out: str | Path | None = None,
+        rows: Rows | None = None,
+        count: int | None = None,
     ) -> Path:
         """Writes a page to look inside; see :func:`gatewise.api.explorer.inspect`."""
-        return inspect(self, data, out=out, rows=rows)
+        return inspect(self, data, targets, out=out, rows=rows, count=count)
 
-    def probe(self, data: Any = None, *, on_tokens: OnBatch | None = None) -> Probes:
+    def probe(self, data: Any = None, targets: Any = None, *, on_tokens: OnBatch | None = None) -> Probes:
         """Units that follow a property of the text; see :func:`gatewise.api.probing.probe`."""
-        return probe(self, data, on_tokens=on_tokens or (lambda tokens: None))
+        return probe(self, data, targets, on_tokens=on_tokens or (lambda tokens: None))
 
     def memory(
         self,
         data: Any = None,
         targets: Any = None,
         *,
-        rows: int | Sequence[int] | None = None,
+        rows: Rows | None = None,
+        count: int | None = None,
         steps: int = STEPS,
         seed: int = 0,
         on_batch: OnBatch | None = None,
     ) -> Memory:
         """How far back its answers reach, and how gradients get there; see :func:`gatewise.api.memory.memory`."""
-        return memory(self, self._batch_model, data, targets, rows=rows, steps=steps, seed=seed, on_batch=on_batch)
+        return memory(
+            self, self._batch_model, data, targets, rows=rows, count=count, steps=steps, seed=seed, on_batch=on_batch
+        )
 
     def trace(
         self,
         data: Any = None,
+        targets: Any = None,
         *,
-        rows: Sequence[int] | int = 0,
+        rows: Rows = 0,
         steps: tuple[int, int] | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> RunTrace:
         """Every gate and state inside, while it reads some sequences; see :func:`gatewise.api.tracing.trace`."""
-        return trace(self, data, rows=rows, steps=steps, max_bytes=max_bytes)
+        return trace(self, data, targets, rows=rows, steps=steps, max_bytes=max_bytes)
 
-    def units(self, data: Any = None, *, on_batch: OnBatch | None = None) -> tuple[UnitSummary, ...]:
+    def units(
+        self, data: Any = None, targets: Any = None, *, on_batch: OnBatch | None = None
+    ) -> tuple[UnitSummary, ...]:
         """What each unit does over a whole data set; see :func:`gatewise.api.tracing.units`."""
-        return units(self, data, on_batch=on_batch)
+        return units(self, data, targets, on_batch=on_batch)
 
     def translate(self, texts: Sequence[str], *, beam_size: int | None = None) -> list[str]:
         """The answer to each text, of a translation or summarisation.

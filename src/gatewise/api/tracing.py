@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gatewise.api.rows import Rows, picked, read_answered
 from gatewise.api.steps import as_read, step_names
 from gatewise.data.adapter import labels_of
-from gatewise.data.corpus import CorpusAdapter
-from gatewise.data.series import SeriesData
 from gatewise.errors import OptionError
 from gatewise.inspection.trace import GATES, MAX_BYTES, Trace, recording
 from gatewise.inspection.units import UnitCounter, UnitSummary
-from gatewise.tasks import SIDES, Data
 from gatewise.training.carry import Carry
 from gatewise.training.evaluate import OnBatch, follows, measuring_order
 from gatewise.training.files import write_atomic
@@ -119,8 +117,9 @@ class RunTrace:
 def trace(
     run: "Run",
     data: Any = None,
+    targets: Any = None,
     *,
-    rows: Sequence[int] | int = 0,
+    rows: Rows = 0,
     steps: tuple[int, int] | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> RunTrace:
@@ -132,7 +131,8 @@ def trace(
     Args:
         run: the trained run.
         data: as in :func:`gatewise.train`, or as ``run.read`` gave them; default: the run's own test file.
-        rows: which sequences, counted from 0.
+        targets: one a sequence, where ``data`` has none in it; they become ``references``.
+        rows: which sequences, counted from 0: one or several.
         steps: a stretch ``(from, until)`` of each of them, traced without holding the rest; None for all.
         max_bytes: the most that the trace may take.
 
@@ -143,44 +143,43 @@ def trace(
         OptionError: a row or steps that there are not, a trace too large, or a model without LSTM layers.
         DataError: the data cannot be read, or do not fit the run.
     """
-    read = _read(run, data)
-    examples = run.adapter.encode(read)
-    chosen = _checked_rows(rows, examples, read)
+    chosen, whole = picked(run, read_answered(run, data, targets), rows)
     settings = replace(run.config.train, device=run.device)
     fabric = make_fabric(settings, distributed=False)
     model = fabric.setup_module(run._batch_model).eval()  # Fabric's wrapper begins in training mode
     with cpu_threads(run.threads or settings.threads or 1), torch.inference_mode():
-        parts = [chosen] if not follows(examples) else [[row] for row in chosen]
+        parts = [[one] for one in chosen] if follows(whole) else [chosen]
         traces, predictions, references = [], [], []
         for part in parts:
-            some = [examples[row] for row in part]
-            batch = run.task.collate(some).to(fabric.device)
-            state = state_before(run, model, examples, part[0], fabric) if follows(examples) else None
+            batch = run.task.collate([one.example for one in part]).to(fabric.device)
+            state = state_before(run, model, whole, part[0].row, fabric) if follows(whole) else None
             with recording(run.model, batch.lengths.cpu(), steps=steps, max_bytes=max_bytes) as found:
                 outputs = model(batch, state)
             traces.append(found.trace(outputs))
             predictions += run.task.predict(model, batch, outputs)
             references += run.task.references(batch)
     first, until = steps or (0, None)
-    named = [_named(run, read, examples, row) for row in chosen]
     return RunTrace(
         _joined(traces),
-        [axis[first:until] for axis, _ in named],
-        [inputs[first:until] for _, inputs in named],
+        [step_names(run, one.data, one.example, None)[first:until] for one in chosen],
+        [as_read(run, one.data, one.example)[first:until] for one in chosen],
         predictions,
         references or None,
-        chosen,
+        [one.row for one in chosen],
         steps,
     )
 
 
-def units(run: "Run", data: Any = None, *, on_batch: OnBatch | None = None) -> tuple[UnitSummary, ...]:
+def units(
+    run: "Run", data: Any = None, targets: Any = None, *, on_batch: OnBatch | None = None
+) -> tuple[UnitSummary, ...]:
     """What each unit of each LSTM layer does over a whole data set, in constant memory.
 
     Args:
         run: the trained run.
         data: as in :func:`gatewise.train`, or as ``run.read`` gave them; default: the run's own test file. With class
             labels the units are also compared with the classes.
+        targets: one a sequence, where ``data`` has none in it.
         on_batch: told how many sequences were done.
 
     Returns:
@@ -190,7 +189,7 @@ def units(run: "Run", data: Any = None, *, on_batch: OnBatch | None = None) -> t
         OptionError: the model has no LSTM layer.
         DataError: the data cannot be read, or do not fit the run.
     """
-    read = _read(run, data)
+    read = read_answered(run, data, targets)
     examples = run.adapter.encode(read)
     labels = labels_of(run.adapter) if read.targets is not None else None
     counter = UnitCounter(run.model, classes=() if labels is None else labels.classes)
@@ -211,36 +210,6 @@ def units(run: "Run", data: Any = None, *, on_batch: OnBatch | None = None) -> t
     return counter.summaries()
 
 
-def _read(run: "Run", data: Any) -> Data:
-    """With targets where there are some; of series what comes after their end, of which nobody knows them."""
-    if isinstance(data, Data):
-        return data
-    found: Data
-    if data is None:
-        found = run.read(None, require_target=True)
-    else:
-        found = SIDES[run.config.task].read(data, None, run.config.data, run.adapter, False)
-    if isinstance(found, SeriesData) or (found.targets is not None and any(target is None for target in found.targets)):
-        return replace(found, targets=None)
-    return found
-
-
-def _checked_rows(rows: Sequence[int] | int, examples: Sequence[Example], data: Data) -> list[int]:
-    asked = [rows] if isinstance(rows, int | np.integer) else list(rows)
-    whole = all(isinstance(row, int | np.integer) and not isinstance(row, bool) for row in asked)
-    if not asked or not whole:
-        raise OptionError(f"rows: expected numbers of rows, got {rows!r}. Rows count from 0.")
-    for row in asked:
-        if not 0 <= row < len(examples):
-            raise OptionError(
-                f"row: expected 0 to {len(examples) - 1}, got {row}. {data.source} has {len(examples):,} "
-                f"{'stretches' if follows(examples) else data.noun}."
-            )
-    if len(set(asked)) < len(asked):
-        raise OptionError(f"rows: expected each row once, got {asked}. Leave the second one out.")
-    return [int(row) for row in asked]
-
-
 def state_before(run: "Run", model: Any, examples: Sequence[Example], row: int, fabric: Any) -> Any:
     """The state before a stretch of a long text: from the beginning of the run in which it is measured."""
     order = measuring_order(examples, 1)
@@ -249,18 +218,6 @@ def state_before(run: "Run", model: Any, examples: Sequence[Example], row: int, 
     for place in range(int(order[0][side]), row):
         state = model(run.task.collate([examples[place]]).to(fabric.device), state).state
     return state
-
-
-def _named(run: "Run", data: Data, examples: Any, row: int) -> tuple[list[str], np.ndarray]:
-    """Names of the steps of a row, and what stands there."""
-    one: Any = data
-    if isinstance(data, SeriesData):
-        series, origin = examples.place(row)
-        one = data.subset([series])
-        one = replace(one, values=[one.values[0][:origin]])  # the window ends there
-    elif not isinstance(run.adapter, CorpusAdapter):
-        one = data.subset([row])
-    return step_names(run, one, examples[row], None), as_read(run, one, examples[row])
 
 
 def _channels(batch: Batch) -> Any:

@@ -73,9 +73,20 @@ def show(value: Any) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
 
 
+def printable(text: str) -> str:
+    """A text of somebody's data for a terminal: what would steer it, or turn its lines around, is spelt out.
+
+    >>> printable("tab\\tand \\x1b[31mred")
+    'tab\\\\tand \\\\x1b[31mred'
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def tell(text: str) -> None:
-    """A line on standard error, as it is."""
-    errors.print(text, highlight=False, markup=False, soft_wrap=True)
+    """A line on standard error."""
+    errors.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:

@@ -93,10 +93,14 @@ def _show(found: "Comparison") -> None:
         _say(sentence)
     output.print()
     _print(_metrics(found))
-    deviation = "; ± is the deviation from run to run" if any(len(setup.runs) > 1 for setup in found.setups) else ""
+    deviation = (
+        "; of several runs by Student's t; ± is the deviation from run to run"
+        if any(len(setup.runs) > 1 for setup in found.setups)
+        else ""
+    )
     _say(
         f"\nDifference from {found.setups[0].name}, of per cent in points. 95 % intervals from {found.resamples:,} "
-        f"resamples of {found.units}, the same for all (seed {found.seed}){deviation}.\n"
+        f"resamples of {found.clusters}, the same for all (seed {found.seed}){deviation}.\n"
     )
     _print(_costs(found))
     if found.settings:

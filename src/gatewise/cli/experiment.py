@@ -37,7 +37,7 @@ def experiment(
     steps: Annotated[
         int | None, typer.Option(help="Of a network, at most; 0: gradients at the start alone.  [default: 3000]")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Of a network, at most.  [default: 30]")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of processor time, a network at most.  [default: 30]")] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Units.  [default: 32]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Fresh sequences a step.  [default: 32]")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.  [default: 0.01]")] = None,
@@ -46,10 +46,11 @@ def experiment(
         Path | None, typer.Option(metavar="DIR", help="results.json, report.html.  [default: runs/experiment-NAME]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in --out.")] = False,
+    as_is: Annotated[bool, typer.Option("--as-is", help="Learn nothing more: show what --out holds.")] = False,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg|.png", help="Draw it into a file (needs matplotlib).")
     ] = None,
-    panel: Annotated[str, typer.Option(help="Of the picture: gradients, learning, success or all.")] = "all",
+    panel: Annotated[str, typer.Option(help="Of the picture: gradients, carousel, learning, success or all.")] = "all",
     threads: ThreadsOption = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")] = False,
 ) -> None:
@@ -83,6 +84,7 @@ def experiment(
                 settings=settings,
                 out=folder,
                 overwrite=overwrite,
+                as_is=as_is,
                 threads=threads,
                 watch=watch,
                 on_finished=on_finished,
@@ -160,7 +162,9 @@ def _outcome(one: "Finished") -> str:
         return f"solved after {one.steps:,} steps"
     if one.end == "diverged":
         return f"diverged at step {one.steps:,}"
-    return f"{percent(one.right)} right, {one.end} spent" if one.steps else "gradients measured"
+    if not one.complete:
+        return f"not finished, stopped by --minutes at step {one.steps:,}"
+    return f"{percent(one.right)} right, steps spent" if one.steps else "gradients measured"
 
 
 def _show(results: "Results") -> None:

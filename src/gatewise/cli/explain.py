@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatewise.cli.common import DataOption, DeviceOption, RunArgument, ThreadsOption, errors, output, progress
+from gatewise.cli.common import (
+    DataOption,
+    DeviceOption,
+    RunArgument,
+    ThreadsOption,
+    errors,
+    output,
+    printable,
+    progress,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,6 +22,7 @@ if TYPE_CHECKING:
     from gatewise.api.explanation import Explanation
 
 MOST = 12  # steps that are listed
+WIDEST = 24  # letters of a name: figures must not be cut for it
 
 
 def explain(
@@ -39,7 +49,7 @@ def explain(
     Example: `gatewise explain runs/vowels --data test.ts --row 3 --out why.html`
     """
     from gatewise.api import load
-    from gatewise.api.explorer import check_page
+    from gatewise.api.pages import check_page
 
     if out is not None:
         check_page(out, overwrite=overwrite)
@@ -52,7 +62,7 @@ def explain(
     if csv:
         typer.echo(found.table().write_csv(), nl=False)
         return
-    output.print(str(found), highlight=False, markup=False, soft_wrap=True)
+    output.print(printable(str(found)), highlight=False, markup=False, soft_wrap=True)
     output.print(_table(found))
 
 
@@ -61,12 +71,16 @@ def _table(found: "Explanation") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from gatewise.reports.words import shorten
+
     frame = found.table()
     frame = frame[frame["value"].abs().arg_sort(descending=True)[:MOST]]
     several = frame["feature"].n_unique() > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("step", "name", *(["channel"] if several else []), "adds"):
-        table.add_column(head, justify="right" if head in ("step", "adds") else "left", no_wrap=True)
+        figure = head in ("step", "adds")
+        table.add_column(head, justify="right" if figure else "left", no_wrap=figure)
     for step, name, feature, value in frame.iter_rows():
-        table.add_row(str(step), Text(name), *([Text(feature)] if several else []), f"{value:+.4g}")
+        names = [Text(shorten(printable(part), WIDEST)) for part in (name, *([feature] if several else []))]
+        table.add_row(str(step), *names, "" if value != value else f"{value:+.4g}")
     return table

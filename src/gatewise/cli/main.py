@@ -7,6 +7,7 @@ import typer
 
 from gatewise.cli.backtest import backtest
 from gatewise.cli.bench import bench
+from gatewise.cli.common import printable
 from gatewise.cli.compare import compare
 from gatewise.cli.data import data
 from gatewise.cli.evaluate import evaluate
@@ -88,7 +89,5 @@ def main() -> None:
 
 def _fail(message: str) -> int:
     # A file name may hold bytes that are no text, and what is quoted from a file could steer the terminal.
-    line = f"gatewise: {' '.join(message.split())}"
-    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-    typer.echo("".join(shown), err=True)
+    typer.echo(printable(f"gatewise: {' '.join(message.split())}"), err=True)
     return 2

@@ -5,12 +5,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatewise.cli.common import DataOption, DeviceOption, RunArgument, ThreadsOption, errors, output, progress
+from gatewise.cli.common import (
+    DataOption,
+    DeviceOption,
+    RunArgument,
+    ThreadsOption,
+    errors,
+    output,
+    printable,
+    progress,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from gatewise.inspection.probes import Probes
+
+
+WIDEST = 30  # letters of a name
 
 
 def probe(
@@ -31,13 +43,13 @@ def probe(
     Example: `gatewise probe runs/shakespeare --data test.txt`
     """
     from gatewise.api import load
-    from gatewise.api.explorer import check_page
-    from gatewise.api.probing import units_to_read, with_answers
+    from gatewise.api.pages import check_page
+    from gatewise.api.probing import read_to_probe, units_to_read
 
     if out is not None:
         check_page(out, overwrite=overwrite)
     loaded = load(run, device=device or "auto", threads=threads)
-    read = with_answers(loaded, data)
+    read = read_to_probe(loaded, data)
     with progress(units_to_read(loaded, read), "reading") as advance:
         found = loaded.probe(read, on_tokens=advance)
     if out is not None:
@@ -58,18 +70,21 @@ def _table(found: "Probes") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from gatewise.inspection.layers import unit_name
+    from gatewise.reports.words import shorten
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("", "best unit"):
-        table.add_column(head, no_wrap=True)
+        table.add_column(head)  # wrapped where there is little room, so that no figure is cut
     for head in ("held out", "chance"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for one in found.probes:
         if one.unit is None:
-            table.add_row(Text(one.name), "", "", "", one.verdict)
+            table.add_row(Text(shorten(printable(one.name), WIDEST)), "", "", "", one.verdict)
             continue
-        where = f"{one.unit.layer}{' backwards' if one.unit.direction else ''}: {one.unit.unit}"
+        where = unit_name(*one.unit)
         middle, what = ("0.5 ", "AUC") if one.kind == "yes-no" else ("", "r")
         figures = (f"{what} {one.held_out:.2f}", f"{middle}± {one.chance:.2f}")
-        table.add_row(Text(one.name), Text(where), *figures, one.verdict)
+        table.add_row(Text(shorten(printable(one.name), WIDEST)), Text(where), *figures, one.verdict)
     return table

@@ -14,6 +14,7 @@ from gatewise.cli.common import (
     progress,
     tell,
 )
+from gatewise.cli.rows import row_numbers
 from gatewise.errors import OptionError
 
 
@@ -24,7 +25,7 @@ def trace(
         typer.Option(metavar="FILE", help="Table: .parquet .csv. Arrays: .npz.", show_default=False),
     ],
     data: DataOption = None,
-    row: Annotated[list[int] | None, typer.Option(metavar="N", help="Which sequence, from 0.  [default: 0]")] = None,
+    rows: Annotated[str | None, typer.Option(metavar="N,N,...", help="Which sequences, from 0.  [default: 0]")] = None,
     steps: Annotated[
         str | None, typer.Option(metavar="FROM..UNTIL", help="A stretch of the sequence.  [default: all]")
     ] = None,
@@ -32,21 +33,19 @@ def trace(
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Trace: every gate, cell and hidden state of every LSTM layer at every step of a sequence.
+    """Trace: every gate, cell and hidden state of every LSTM layer at every step of some sequences.
 
-    `--row` may be given several times.
-
-    Example: `gatewise trace runs/vowels --data test.ts --row 3 --out trace.parquet`
+    Example: `gatewise trace runs/vowels --data test.ts --rows 3 --out trace.parquet`
     """
     from gatewise.api import load
     from gatewise.api.predictions import check_target
     from gatewise.api.tracing import SUFFIXES
 
-    stretch = stretch_of(steps)
+    chosen, stretch = row_numbers(rows), stretch_of(steps)
     check_target(out, overwrite=overwrite, suffixes=SUFFIXES)
     loaded = load(run, device=device or "auto", threads=threads)
     with progress(2, "tracing") as advance:
-        found = loaded.trace(data, rows=row or 0, steps=stretch)
+        found = loaded.trace(data, rows=0 if chosen is None else chosen, steps=stretch)
         advance(1)
         found.write(out)
     units = sum(layer.cell.shape[2] * layer.cell.shape[3] for layer in found.trace.layers)

@@ -90,7 +90,8 @@ def _decades(drawn: Sequence[Line]) -> dict[str, Any]:
 
 
 def success(summaries: Sequence[Summary]) -> "Figure":
-    """Share of seeds that solved it, with intervals: one row of dots a model, one column a length."""
+    """Share of the finished seeds that solved it, with intervals: one row of dots a model, one column a length."""
+    summaries = [each for each in summaries if each.seeds]  # a share of none is nothing to draw
     lengths = sorted({each.length for each in summaries})
     models = [name for name in MODELS if any(each.model == name for each in summaries)]
     traces = []

@@ -62,6 +62,22 @@ def lags_of(steps: int, points: int = POINTS) -> list[int]:
     return [round(place * (steps - 1) / (points - 1)) for place in range(points)]
 
 
+def carousel(forget_gates: Tensor, lags: Sequence[int]) -> list[float]:
+    r"""What is left after ``k`` steps of forgetting alone, by lag: the root mean square of ``f ** k`` over the units.
+
+    That is the Frobenius norm of :math:`\partial c_T / \partial c_{T-k}` with ``h`` held, over the root of ``H``, if
+    the gates stay as they are.
+
+    Args:
+        forget_gates: ``f``, ``[H]``.
+        lags: ``k``, each.
+
+    >>> carousel(torch.tensor([0.5, 0.5]), [0, 1, 3])
+    [1.0, 0.5, 0.125]
+    """
+    return [(forget_gates**lag).square().mean().sqrt().item() for lag in lags]
+
+
 def input_gradients(network: Network, problem: Problem, inputs: Tensor, lengths: Tensor, targets: Tensor) -> Tensor:
     """``[T, B]``: the norm of the gradient of each row's loss at its last step with respect to each step's input."""
     leaf = inputs.detach().requires_grad_()

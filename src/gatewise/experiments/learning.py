@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from gatewise.errors import OptionError
 from gatewise.experiments.gradients import Reach, reach
-from gatewise.experiments.models import Network
+from gatewise.experiments.models import Network, seeded
 from gatewise.experiments.problems import Judged, Problem
 
 RIGHT = 0.99
@@ -37,7 +37,8 @@ class Settings:
         lr: of Adam, constant.
         clip: largest norm of the gradient; longer ones are shortened to it.
         steps: at most so many; 0 measures gradients at the start alone.
-        minutes: at most so long a network.
+        minutes: of processor time, all threads together, that a network may take at most. How far that goes depends on
+            the machine: a network that it ends is not finished, and counts neither as solved nor as failed.
 
     Raises:
         OptionError: a value is out of range.
@@ -67,7 +68,8 @@ class Finished:
 
     Attributes:
         model, length, seed: which.
-        end: ``"solved"``, or why it stopped without: ``"steps"``, ``"time"`` or ``"diverged"``.
+        end: ``"solved"``, or why it stopped without: ``"steps"``, ``"diverged"``, or ``"time"``, which means that it
+            was not finished.
         steps: taken. ``sequences``: seen in them.
         right: share of the test that is right; NaN without steps, as error and loss.
         error: mean error over the test, as the problem measures it.
@@ -100,6 +102,11 @@ class Finished:
     def solved(self) -> bool:
         """Whether it was."""
         return self.end == "solved"
+
+    @property
+    def complete(self) -> bool:
+        """Whether it went to its end; else processor time ran out, which says nothing about the network."""
+        return self.end != "time"
 
 
 class _Curve:
@@ -144,9 +151,7 @@ def learn(
     Returns:
         What came of it. The same arguments give the same numbers, time apart, unless time ran out.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Network(model, problem, length=length, hidden_size=settings.hidden_size)
+    network = seeded(model, problem, length=length, hidden_size=settings.hidden_size, seed=seed)
     fresh, test, probe = (Generator().manual_seed(1000 * (seed + 1) + part) for part in range(3))
     start = reach(network, problem, length, probe)
     began, began_cpu = time.perf_counter(), time.process_time()
@@ -159,7 +164,7 @@ def learn(
         judged = _step(network, problem, length, settings, optimizer, fresh)
         loss, right = judged.loss.item(), judged.right.float().mean().item()
         recent.append(right)
-        late = time.perf_counter() - began > 60 * settings.minutes
+        late = time.process_time() - began_cpu > 60 * settings.minutes
         done = curve.add(step, loss, right, last=step == settings.steps or late)
         if watch is not None and done:
             watch(step, curve.right[-1])

@@ -127,6 +127,14 @@ class Network(nn.Module):
         hidden, _ = self.layer(inputs)
         return hidden, hidden[lengths - 1, torch.arange(len(lengths))]  # what follows a row's end changes nothing in it
 
+    def forget_gates(self) -> Tensor | None:
+        """What each unit's forget gate says to an input and a state of zeros, ``[H]``; None without forget gates."""
+        if not isinstance(self.layer, LSTM) or not self.layer.cell.forget:
+            return None
+        units = slice(self.layer.hidden_size, 2 * self.layer.hidden_size)
+        bias = self.layer.get_parameter("bias_ih_l0") + self.layer.get_parameter("bias_hh_l0")
+        return torch.sigmoid(bias.detach().double()[units])
+
     def advance(self, inputs: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """The state after some steps: ``(h,)`` or ``(h, c)``, each ``[1, B, H]``."""
         given: Any = state
@@ -134,3 +142,10 @@ class Network(nn.Module):
             given = state[0]
         _, after = self.layer(inputs, given)
         return (after,) if isinstance(after, Tensor) else tuple(after)
+
+
+def seeded(model: str, problem: Problem, *, length: int, hidden_size: int, seed: int) -> Network:
+    """A network as a seed begins it; the randomness of others is left alone. Arguments: see :class:`Network`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(model, problem, length=length, hidden_size=hidden_size)

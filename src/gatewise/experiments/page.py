@@ -29,8 +29,8 @@ def experiment_page(results: Results, *, command: str = "") -> str:
         "Gradients": page.join(
             page.paragraph(
                 "How strongly the answer depends on what was k steps ago: norms of exact gradients, computed in "
-                "float64 on sequences of exactly T steps. Lines: median of the seeds; bands: lowest to highest. What "
-                "is below 1e-20 is drawn there."
+                "float64 on sequences of exactly T steps. Lines: median of the seeds; bands: lowest to highest. A line "
+                "that ends early has fallen beneath what float64 holds, 1e-308."
             ),
             *(_gradients(results, length) for length in results.lengths),
         ),
@@ -62,7 +62,7 @@ def _header(results: Results) -> Html:
 
 def _success(results: Results) -> Html:
     summaries = results.summaries()
-    told = "; ".join(f"{MODELS[s.model].title}, T = {s.length:,}: {s.solved} of {s.seeds}" for s in summaries)
+    told = "; ".join(f"{MODELS[s.model].title}, T = {s.length:,}: {solved(s)}" for s in summaries)
     return page.join(
         page.picture(
             figures.success(summaries),
@@ -73,7 +73,8 @@ def _success(results: Results) -> Html:
         page.table(HEAD, [row(each) for each in summaries], name="Results by length and model"),
         page.paragraph(
             f"Steps and sequences: median of the seeds that solved it. Wrong and error: of {TEST:,} fresh sequences, "
-            "median of all seeds. A seed: its time by the clock, tests included."
+            "median of all seeds. A seed: its time by the clock, tests included. Not finished is a seed whose "
+            "processor time ran out: it is left out of everything else."
         ),
     )
 
@@ -83,7 +84,7 @@ def row(each: Summary) -> list[str]:
     return [
         MODELS[each.model].title,
         f"{each.length:,}",
-        NOTHING if math.isnan(each.wrong) else f"{each.solved} of {each.seeds}",
+        solved(each),
         NOTHING if math.isnan(each.wrong) else f"{each.band.low:.0%} to {each.band.high:.0%}",
         number(each.steps),
         number(each.sequences),
@@ -92,6 +93,17 @@ def row(each: Summary) -> list[str]:
         duration(each.seconds),
         f"{each.parameters:,}",
     ]
+
+
+def solved(each: Summary) -> str:
+    """How many of how many seeds, and how many were not finished.
+
+    >>> from gatewise.experiments.results import wilson
+    >>> solved(Summary("lstm", 100, 3, 1, 2, wilson(2, 3), 5, 5, 0.1, 0.1, 1, 1, 7))
+    '2 of 3, 1 not finished'
+    """
+    told = [] if math.isnan(each.wrong) else [f"{each.solved} of {each.seeds}"]
+    return ", ".join([*told, *([f"{each.unfinished} not finished"] if each.unfinished else [])]) or NOTHING
 
 
 def _curves(results: Results, length: int) -> Html:
@@ -149,10 +161,11 @@ def _method(results: Results, command: str) -> Html:
         f"{settings.clip:g}; fresh sequences at every step, the same for every model of a seed.",
         f"Solved: {RIGHT:.0%} of the last {RECENT:,} sequences right before they were learnt from, then {RIGHT:.0%} of "
         f"{TEST:,} fresh ones. A network stops there, or after {counted(settings.steps, 'step')}, or "
-        f"{settings.minutes:g} minutes.",
+        f"{settings.minutes:g} minutes of processor time: then it is not finished, and left out of shares and lines.",
         f"{problem.criterion}",
     ]
-    ends = sorted({each.end for each in results.finished} - {"solved", "steps"})
-    sentences += [f"Stopped before that: {sum(e.end == end for e in results.finished)} by {end}." for end in ends]
+    for end, said in (("diverged", "Diverged, and counted as not solved"), ("time", "Not finished")):
+        if many := sum(each.end == end for each in results.finished):
+            sentences.append(f"{said}: {many}.")
     again = page.code(command, name="the command") if command else Html("")
     return page.join(page.bullets(sentences), again)

@@ -2,11 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
+
+from filelock import FileLock
 
 from gatewise.errors import RunError
 from gatewise.experiments.gradients import Reach
@@ -17,6 +20,7 @@ from gatewise.training.files import to_json, write_atomic
 
 VERSION = 1
 FILE = "results.json"
+LOCK = ".results.lock"  # held from reading the file to replacing it; stays, empty
 
 
 class Key(NamedTuple):
@@ -38,13 +42,15 @@ class Band(NamedTuple):
 class Summary(NamedTuple):
     """A model at a length, over its seeds.
 
-    ``steps`` and ``sequences``: median over the seeds that solved it, NaN if none; ``wrong``: median share of the test
-    that is wrong; ``seconds`` and ``cpu_seconds``: median of all.
+    ``seeds``: those that went to their end, of which all the rest speaks; ``unfinished``: those beside them whose
+    processor time ran out. ``steps`` and ``sequences``: median over the seeds that solved it, NaN if none; ``wrong``:
+    median share of the test that is wrong; ``seconds`` and ``cpu_seconds``: median of all seeds.
     """
 
     model: str
     length: int
     seeds: int
+    unfinished: int
     solved: int
     band: Band
     steps: float
@@ -65,23 +71,28 @@ class Results:
     finished: tuple[Finished, ...] = ()
 
     def add(self, finished: Finished) -> "Results":
-        """With one more network."""
-        return replace(self, finished=(*self.finished, finished))
+        """With one more network, or with a newer try of one that had not been finished."""
+        return replace(self, finished=tuple({**self._by_key(), _key(finished): finished}.values()))
 
     def joined(self, other: "Results | None") -> "Results":
-        """With those networks of another that are not among these."""
-        mine = self.networks()
-        theirs = [] if other is None else other.finished
-        more = tuple(each for each in theirs if Key(each.model, each.length, each.seed) not in mine)
-        return replace(self, finished=self.finished + more)
+        """With those networks of another that are not among these, or not finished here."""
+        both = self._by_key()
+        for each in () if other is None else other.finished:
+            mine = both.setdefault(_key(each), each)
+            if each.complete and not mine.complete:
+                both[_key(each)] = each
+        return replace(self, finished=tuple(both.values()))
 
     def networks(self) -> set[Key]:
         """Which are there."""
-        return {Key(each.model, each.length, each.seed) for each in self.finished}
+        return set(self._by_key())
+
+    def _by_key(self) -> dict[Key, Finished]:
+        return {_key(each): each for each in self.finished}
 
     def only(self, keys: Iterable[Key]) -> "Results":
         """Those asked for, in their order."""
-        found = {Key(each.model, each.length, each.seed): each for each in self.finished}
+        found = self._by_key()
         return replace(self, finished=tuple(found[key] for key in keys if key in found))
 
     @property
@@ -104,8 +115,19 @@ class Results:
         cells = ((model, length) for length in self.lengths for model in self.models)
         return [summarize(runs) for cell in cells if (runs := self.of(*cell))]
 
+    def merge(self, folder: Path) -> "Results":
+        """Joins what a folder holds and keeps both there; other processes that do so at the same time wait."""
+        with _alone(folder):
+            both = self.joined(read_results(folder))
+            both._write(folder)
+        return both
+
     def save(self, folder: Path) -> None:
-        """Writes ``results.json``, in one step."""
+        """Writes ``results.json`` in place of what is there, in one step."""
+        with _alone(folder):
+            self._write(folder)
+
+    def _write(self, folder: Path) -> None:
         content = {
             "version": VERSION,
             "experiment": self.problem.name,
@@ -131,22 +153,41 @@ def wilson(successes: int, trials: int, *, z: float = 1.959964) -> Band:
 
 
 def summarize(runs: Sequence[Finished]) -> Summary:
-    """The seeds of one model at one length in a line."""
+    """The seeds of one model at one length in a line; not finished ones are counted, and nothing else."""
+    first, tried, runs = runs[0], len(runs), [each for each in runs if each.complete]
     solved = [each for each in runs if each.solved]
     return Summary(
-        model=runs[0].model,
-        length=runs[0].length,
+        model=first.model,
+        length=first.length,
         seeds=len(runs),
+        unfinished=tried - len(runs),
         solved=len(solved),
         band=wilson(len(solved), len(runs)),
-        steps=median(each.steps for each in solved) if solved else math.nan,
-        sequences=median(each.sequences for each in solved) if solved else math.nan,
-        wrong=median(1 - each.right for each in runs),
-        error=median(each.error for each in runs),
-        seconds=median(each.seconds for each in runs),
-        cpu_seconds=median(each.cpu_seconds for each in runs),
-        parameters=runs[0].parameters,
+        steps=_median(each.steps for each in solved),
+        sequences=_median(each.sequences for each in solved),
+        wrong=_median(1 - each.right for each in runs),
+        error=_median(each.error for each in runs),
+        seconds=_median(each.seconds for each in runs),
+        cpu_seconds=_median(each.cpu_seconds for each in runs),
+        parameters=first.parameters,
     )
+
+
+def _median(values: Iterable[float]) -> float:
+    """NaN of none."""
+    listed = list(values)
+    return median(listed) if listed else math.nan
+
+
+def _key(finished: Finished) -> Key:
+    return Key(finished.model, finished.length, finished.seed)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes from ``results.json``, between reading and replacing it."""
+    with FileLock(folder / LOCK):
+        yield
 
 
 def read_results(folder: Path) -> Results | None:

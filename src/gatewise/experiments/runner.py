@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from gatewise.errors import OptionError, RunError
 from gatewise.experiments.learning import Finished, Settings, learn
 from gatewise.experiments.models import check_model
 from gatewise.experiments.problems import Problem, problem
-from gatewise.experiments.results import FILE, Key, Results, read_results
+from gatewise.experiments.results import FILE, LOCK, Key, Results, read_results
 
 DEFAULT_MODELS = ("rnn", "gru", "lstm-1997", "lstm", "lstm-chrono")
 
@@ -99,7 +99,7 @@ def prepare(plan: Plan, folder: Path | None, *, overwrite: bool = False) -> Resu
         return empty
     found = read_results(folder)
     if found is None:
-        if any(folder.iterdir()):
+        if any(path.name != LOCK for path in folder.iterdir()):
             raise RunError(f"experiment: expected {folder} to be empty or an experiment's, got other files in it. "
                            "Choose another --out.")  # fmt: skip
         return empty
@@ -108,11 +108,12 @@ def prepare(plan: Plan, folder: Path | None, *, overwrite: bool = False) -> Resu
         raise RunError(f"experiment {plan.name}: expected {folder / FILE} to be of this experiment, got {theirs}. "
                        "Choose another --out.")  # fmt: skip
     mine, theirs_too = asdict(plan.settings), asdict(found.settings)
-    if other := [name for name in mine if mine[name] != theirs_too[name]]:
+    # Minutes decide which networks are finished, not what comes of them.
+    if other := [name for name in mine if mine[name] != theirs_too[name] and name != "minutes"]:
         named = ", ".join(f"{name} {theirs_too[name]:g}" for name in other)
         raise RunError(f"experiment {plan.name}: expected the settings with which {folder} began, {named}, got others. "
                        "Give the same, or choose another --out.")  # fmt: skip
-    return found
+    return replace(found, settings=plan.settings)
 
 
 def run(
@@ -123,20 +124,25 @@ def run(
     watch: Watch | None = None,
     on_finished: Callable[[Finished], None] | None = None,
 ) -> Results:
-    """Every network of the plan that the results lack.
+    """Every network of the plan that the results lack, or hold unfinished after less time than it may take now.
 
     Args:
         plan: which networks.
         results: what there is already, from :func:`prepare`.
         folder: each network is kept in its ``results.json`` as soon as it is finished, beside those that another
-            process has finished there meanwhile.
+            process has finished there meanwhile. A lock keeps two from writing at once.
         watch: is told of progress.
         on_finished: is given each network that was learnt.
 
     Returns:
         All results, earlier ones included.
     """
-    there = results.networks()
+    seconds = 60 * plan.settings.minutes
+    there = {
+        Key(each.model, each.length, each.seed)
+        for each in results.finished
+        if each.complete or each.cpu_seconds >= seconds
+    }
     with _no_denormals():
         for key in plan.networks():
             if key in there:
@@ -149,8 +155,7 @@ def run(
             finished = learn(plan.problem, key.model, key.length, key.seed, plan.settings, watch=tell)
             results = results.add(finished)
             if folder is not None:
-                results = results.joined(read_results(folder))
-                results.save(folder)
+                results = results.merge(folder)
             if on_finished is not None:
                 on_finished(finished)
     return results

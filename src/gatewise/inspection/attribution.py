@@ -94,7 +94,7 @@ def integrated_gradients(
 
     Raises:
         ShapeError: ``x`` and ``baseline`` differ in shape, or ``score`` does not give one number an input.
-        OptionError: a number of points below 8, or a tolerance that is not above 0.
+        OptionError: a number of points that is no multiple of 8, or a tolerance that is not above 0.
 
     Example:
         >>> weight = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
@@ -106,10 +106,10 @@ def integrated_gradients(
         Sundararajan, Taly & Yan 2017, Axiomatic attribution for deep networks.
     """
     _check(x, baseline, at_once)
-    if steps < ORDER or most_steps < steps or not tolerance > 0:
+    if steps < ORDER or steps % ORDER or most_steps < steps or not tolerance > 0:
         raise OptionError(
-            f"integrated_gradients: expected steps from {ORDER}, most_steps no fewer, and a tolerance above 0, got "
-            f"{steps}, {most_steps} and {tolerance}."
+            f"integrated_gradients: expected steps in multiples of {ORDER}, most_steps no fewer, and a tolerance above "
+            f"0, got {steps}, {most_steps} and {tolerance}. Leave them out for {STEPS}, {MOST_STEPS} and {TOLERANCE}."
         )
     ends = _scores(score, torch.stack([baseline, x]), at_once)
     difference = float(ends[1] - ends[0])

@@ -1,4 +1,4 @@
-"""How runs differ: intervals from resamples, McNemar's exact test, and what they are gathered in."""
+"""How runs differ: intervals from resamples, McNemar's exact test, and what all of it is gathered in."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: on all of the data; of several runs their mean.
-        low, high: NaN where there is nothing to resample.
+        low, high: by the bootstrap of a run, by Student's t of several; NaN where nothing can be said.
         deviation: sample standard deviation over the runs of a setup; NaN for one.
     """
 
@@ -42,7 +42,10 @@ NOT_MEASURED = Rate(float("nan"), float("nan"), float("nan"))
 
 
 class Agreement(NamedTuple):
-    """How often two runs are right on the same sequences, and McNemar's exact p of that."""
+    """How often two runs are right on the same sequences, and McNemar's exact p of that.
+
+    The p is NaN where sequences are not independent, as those of one group.
+    """
 
     both: int
     only_first: int
@@ -87,9 +90,10 @@ class Difference:
     Attributes:
         name: of the setup.
         metrics: name to its value less that of the first setup, on the same resamples.
-        p: of the comparison's metric: McNemar's where it is the accuracy of two runs, else of the bootstrap; after
-            Holm's correction where there are several differences.
-        test: ``"McNemar"`` or ``"bootstrap"``.
+        p: of the comparison's metric, after Holm's correction where there are several differences; NaN where there is
+            none.
+        test: ``"McNemar"`` for the accuracy of two runs on sequences that are drawn one by one, ``"bootstrap"`` for two
+            runs otherwise, ``"Student's t"`` where both setups have several runs, ``"none"`` where just one has.
         same: all answers are the same.
         agreement: of two runs that tell classes apart; else None.
     """
@@ -111,7 +115,7 @@ class Comparison:
         source: the data.
         count: sequences (windows, stretches) that were answered.
         noun: what one of them is called, in the plural.
-        units: what was resampled, in words: ``"370 sequences"``.
+        clusters: what was resampled, in words: ``"370 sequences"``.
         metric: the one that the words are about: that by which the best epoch was chosen.
         resamples, seed: of the bootstrap.
         setups: in the order given.
@@ -121,14 +125,14 @@ class Comparison:
         words: what follows, a sentence each; the first is the headline.
         notes: what a user should know, a sentence each.
         data: as read by the first run.
-        items: ``[U]`` of each setup, the metric on each unit alone, mean over its runs.
+        items: ``[U]`` of each setup, the metric on each cluster alone, mean over its runs.
     """
 
     task: str
     source: str
     count: int
     noun: str
-    units: str
+    clusters: str
     metric: str
     resamples: int
     seed: int
@@ -187,7 +191,7 @@ class Comparison:
             }
             for one in self.differences
         ]
-        plain = {name: getattr(self, name) for name in ("task", "source", "count", "noun", "units", "metric")}
+        plain = {name: getattr(self, name) for name in ("task", "source", "count", "noun", "clusters", "metric")}
         return plain | {
             "resamples": self.resamples,
             "seed": self.seed,
@@ -266,29 +270,18 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def over_runs(draws: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Mean over the runs of a setup in each resample ``[R]``, the runs drawn anew as well.
-
-    Of ``n`` runs ``n - 1`` are drawn with replacement, which gives a mean of few its right variance (Rao & Wu 1988,
-    resampling inference with complex survey data).
+def agreement(first: Results, second: Results, *, independent: bool) -> Agreement:
+    """Who is right where, of two runs that tell the same classes apart.
 
     Args:
-        draws: ``[R]`` of each run, on the same resamples.
-        rng: draws the runs.
+        first: answers.
+        second: those of the other run, to the same sequences.
+        independent: whether one sequence tells nothing of the next; without that a throw of coins is no likeness.
     """
-    values = np.stack(draws)  # [n, R]
-    n = len(values)
-    if n == 1:
-        return np.asarray(values[0])
-    drawn = rng.integers(n, size=(n - 1, values.shape[1]))
-    return np.asarray(np.take_along_axis(values, drawn, axis=0).mean(0))
-
-
-def agreement(first: Results, second: Results) -> Agreement:
-    """Who is right where, of two runs that tell the same classes apart."""
     one, other = (np.array(_right(part)) for part in (first, second))
     b, c = int((one & ~other).sum()), int((~one & other).sum())
-    return Agreement(int((one & other).sum()), b, c, int((~one & ~other).sum()), mcnemar(b, c))
+    p = mcnemar(b, c) if independent else float("nan")
+    return Agreement(int((one & other).sum()), b, c, int((~one & ~other).sum()), p)
 
 
 def _right(results: Results) -> list[bool]:

@@ -42,7 +42,8 @@ def entry_of(model: nn.Module, batch: Batch, state: Any = None) -> Entry:
     The outputs are those of ``model(batch, state)`` where ``run`` is given ``x``; everything else stays as it is.
 
     Args:
-        model: as a task trains it, ``model(batch, state=None) -> Outputs``; in evaluation mode.
+        model: as a task trains it, ``model(batch, state=None) -> Outputs``; in evaluation, inside
+            :func:`~gatewise.training.gradients.evaluated` where gradients are taken.
         batch: of one row.
         state: the recurrent state that it reads on from; None for none.
 
@@ -133,22 +134,3 @@ def _state_rows(state: Any, rows: int) -> Any:
         return None
     parts = [_state_rows(part, rows) for part in state]
     return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """No gradients of weights, and evaluation mode, as long as this lasts: what is asked for are those of inputs."""
-    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    was_training = model.training
-    model.eval()
-    for parameter in learnt:
-        parameter.requires_grad_(False)
-    # cuDNN's own layers refuse a backward pass in evaluation.
-    plain = any(isinstance(part, nn.RNNBase) for part in model.modules())
-    try:
-        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled and not plain):
-            yield
-    finally:
-        for parameter in learnt:
-            parameter.requires_grad_(True)
-        model.train(was_training)

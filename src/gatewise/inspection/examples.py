@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gatewise.nn.lstm import LSTM
 from gatewise.nn.tracing import LayerRun
 
 EACH = 10
@@ -43,14 +42,15 @@ class Strongest:
     Of each sequence only its own strongest place counts, so that one sequence does not fill the list. To be given to
     :func:`~gatewise.nn.tracing.record_layers`, with :meth:`finish` after every batch::
 
-        found = Strongest(layer_names(model))
+        found = Strongest(names_by_layer(model, who="examples"))
         with record_layers(found.consume):
             for rows in batches:
                 model(...)
                 found.finish(rows)
 
     Args:
-        names: what a layer is called, by module and number of its layer; others are not looked at.
+        names: what a layer is called, by module and number of its layer, as
+            :func:`~gatewise.inspection.layers.names_by_layer` gives them; others are not looked at.
         each: how many places a unit has.
     """
 
@@ -78,20 +78,6 @@ class Strongest:
             for kind, best in kinds.items():
                 merged[kind] = _merge(merged.get(kind), best, numbers, self.each)
         self._batch = {}
-
-
-def layer_names(model: nn.Module) -> dict[tuple[nn.Module, int], str]:
-    """Every layer of every :class:`~gatewise.nn.lstm.LSTM` by module and number, named as traces name them.
-
-    >>> list(layer_names(nn.ModuleDict({"a": LSTM(2, 3, num_layers=2)})).values())
-    ['a', 'a.l1']
-    """
-    return {
-        (module, layer): f"{path}.l{layer}" if layer else path
-        for path, module in model.named_modules()
-        if isinstance(module, LSTM)
-        for layer in range(module.num_layers)
-    }
 
 
 def _nothing(run: LayerRun, values: Tensor) -> _Best:

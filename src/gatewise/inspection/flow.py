@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gatewise.cell import PLAIN, Cell, Weights
 from gatewise.equations import Acts, Saved, project_input, step
 from gatewise.errors import OptionError
+from gatewise.inspection.layers import layer_name, path_of
 from gatewise.models.encoder import RaggedRecurrent
 from gatewise.nn.lstm import LSTM
 from gatewise.sequences import mask_of_lengths
@@ -26,7 +27,8 @@ from gatewise.types import State
 CHUNK = 64  # steps whose tape is held at once
 
 States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of others; each [B, ...]
-Advance = Callable[[Tensor, States], States]  # one step: x [B, I] and the states before it, to those after it
+Run = Callable[[Tensor, States], tuple[States, Tensor | None]]
+"""One step: ``x [B, I]`` and the states before it, to those after it and, of an LSTM, c* of equation (5)."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,12 @@ class GradientFlow:
 
     Attributes:
         layer: its path in the model, ``"encoder.layers.0"``; of a module of several layers ``".l1"`` follows for the
-            second of them.
+            second of them. ``"lstm"`` (``"gru"``, ``"rnn"``) where the model is the layer.
         hidden: ``[B, T', D]`` float64, on the CPU: the length of dL/dh_t, through the step's output and all that
             follows from it; zero in the padding. The second direction stands at the time of its input.
-        cell: likewise of dL/dc_t; None where there is no cell state (GRU, plain RNN).
+        cell: likewise of dL/dc_t, through the step's own hidden state (and peephole) as well as the next cell: of the
+            cell as equation (5) of :mod:`gatewise.equations` makes it, before zoneout holds a part of it. None where
+            there is no cell state (GRU, plain RNN).
         lengths: ``[B]`` int64, steps of ``T'`` that are real.
     """
 
@@ -82,6 +86,8 @@ def gradient_flow(model: nn.Module, loss: Callable[[], Tensor]) -> tuple[Gradien
         >>> (flow,) = gradient_flow(lstm, lambda: lstm(torch.randn(4, 9, 2))[0][:, -1].sum())
         >>> flow.hidden.shape, bool((flow.hidden[:, -1] > 0).all())
         (torch.Size([4, 9, 1]), True)
+        >>> bool((flow.cell[:, -1] > 0).all())  # through h = o tanh(c)
+        True
 
     References:
         Hochreiter 1991; Bengio, Simard & Frasconi 1994 (vanishing gradients); Pascanu, Mikolov & Bengio 2013.
@@ -113,7 +119,7 @@ def _recorder(name: str, calls: list[Call]) -> Any:
     def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         x = args[0] if args else kwargs["input"]
         if not isinstance(x, Tensor) or x.dim() != 3 or kwargs.get("resets") is not None:
-            raise OptionError(f"gradient_flow: expected {name or 'the module'} to run on a padded batch (batch, time, "
+            raise OptionError(f"gradient_flow: expected {path_of(module, name)} to run on a padded batch (batch, time, "
                               "features) without resets, got something else. Pass lengths.")  # fmt: skip
         batch_first = isinstance(module, RaggedRecurrent) or module.batch_first
         before = args[1] if len(args) > 1 else kwargs.get("hx", kwargs.get("h_0"))
@@ -123,7 +129,7 @@ def _recorder(name: str, calls: list[Call]) -> Any:
         lengths = kwargs.get("lengths")
         lengths = torch.full((x.shape[1],), len(x), device=x.device) if lengths is None else lengths.to(x.device)
         x = torch.where(mask_of_lengths(lengths, len(x)).T[..., None], x, 0.0)  # padding may hold anything
-        calls.append(Call(name, module, x, states, lengths, output, _as_states(last), batch_first))
+        calls.append(Call(path_of(module, name), module, x, states, lengths, output, _as_states(last), batch_first))
 
     return record
 
@@ -135,10 +141,14 @@ def _as_states(state: Any) -> States:
 class Direction(NamedTuple):
     """One direction of one layer, one step at a time; of an LSTM with what it is made of."""
 
-    advance: Advance
+    run: Run
     sizes: tuple[int, ...]  # of the states
     cell: Cell | None = None
     weights: Weights | None = None
+
+    def advance(self, x: Tensor, states: States) -> States:
+        """The states after a step on ``x [B, I]``."""
+        return self.run(x, states)[0]
 
 
 def directions_of(module: Any) -> list[list[Direction]]:
@@ -162,10 +172,11 @@ def _lstm(cell: Cell, weights: Weights) -> Direction:
     weights = Weights(*(None if w is None else w.detach() for w in weights))  # type: ignore[arg-type]
     acts = acts_of(cell)
 
-    def advance(x: Tensor, states: States) -> States:
-        return step(cell, project_input(x, weights), State(*states), weights, acts)[0]
+    def run(x: Tensor, states: States) -> tuple[States, Tensor]:
+        after, saved = step(cell, project_input(x, weights), State(*states), weights, acts)
+        return after, saved.c_star
 
-    return Direction(advance, (weights.weight_hh.shape[1], weights.weight_ih.shape[0] // cell.num_gates), cell, weights)
+    return Direction(run, (weights.weight_hh.shape[1], weights.weight_ih.shape[0] // cell.num_gates), cell, weights)
 
 
 def _torch_layer(module: Any, suffix: str) -> Direction:
@@ -178,7 +189,7 @@ def _torch_layer(module: Any, suffix: str) -> Direction:
     relu = isinstance(module, nn.RNN) and module.nonlinearity == "relu"
     one: Any = torch.gru_cell if isinstance(module, nn.GRU) else torch.rnn_relu_cell if relu else torch.rnn_tanh_cell
     weights = list(found.values())
-    return Direction(lambda x, states: (one(x, states[0], *weights),), (module.hidden_size,))
+    return Direction(lambda x, states: ((one(x, states[0], *weights),), None), (module.hidden_size,))
 
 
 class Layer(NamedTuple):
@@ -198,7 +209,7 @@ def layers_of(call: Call) -> list[Layer]:
     found = directions_of(call.module)
     for depth, directions in enumerate(found):
         firsts = [_first(call, depth * len(directions) + d, one) for d, one in enumerate(directions)]
-        layer = Layer(call.name if depth == 0 else f"{call.name}.l{depth}", directions, x, firsts, call.lengths)
+        layer = Layer(layer_name(call.name, depth), directions, x, firsts, call.lengths)
         layers.append(layer)
         if depth + 1 < len(found):
             x = torch.cat([walk(layer, d)[0] for d in range(len(directions))], -1)
@@ -263,7 +274,7 @@ def _held(new: States, old: States, alive: Tensor) -> States:
 
 
 def _back(layer: Layer, direction: int, d_output: Tensor, d_last: States) -> tuple[list[Tensor], Tensor]:
-    """Lengths of the gradients by each state ``[T, B]`` float64, and the gradient by the input ``[T, B, I]``."""
+    """Lengths of the gradients by h and c* ``[T, B]`` float64, and the gradient by the input ``[T, B, I]``."""
     one, x, first = layer.directions[direction], layer.x, layer.firsts[direction]
     alive = mask_of_lengths(layer.lengths, len(x)).T[..., None]
     times = _times(len(x), reverse=direction == 1)
@@ -285,12 +296,13 @@ def _back(layer: Layer, direction: int, d_output: Tensor, d_last: States) -> tup
         with torch.enable_grad():
             for place, t in enumerate(chunk):
                 # views: each stands for the state of this very step, also where it only holds the one before
-                states = tuple(part.view_as(part) for part in _held(one.advance(leaf[place], states), states, alive[t]))
-                found.append(states)
-            outputs = [torch.where(alive[t], states[0], 0.0) for t, states in zip(chunk, found, strict=True)]
-        flat = [part for states in found for part in states]
+                after, c_star = one.run(leaf[place], states)
+                states = tuple(part.view_as(part) for part in _held(after, states, alive[t]))
+                found.append((states[0],) if c_star is None else (states[0], c_star))
+            outputs = [torch.where(alive[t], h, 0.0) for t, (h, *_) in zip(chunk, found, strict=True)]
+        flat = [part for parts in found for part in parts]
         d_flat = torch.autograd.grad(
-            [*outputs, *found[-1]],
+            [*outputs, *states],
             [*flat, *start, leaf],
             [*(d_output[t] for t in chunk), *d_states],
             allow_unused=True,

@@ -15,11 +15,11 @@ FEW_SERIES = 10  # with fewer, stretches of them are drawn
 TOKENS = 512  # of a stretch of text, at least
 
 
-class Units(NamedTuple):
-    """What is resampled.
+class Clusters(NamedTuple):
+    """What is resampled: what belongs together, often one sequence each.
 
     Attributes:
-        of_runs: ``[N]`` int64 for each run, the unit of each of its predictions, 0 to ``size - 1``.
+        of_runs: ``[N]`` int64 for each run, the cluster of each of its predictions, 0 to ``size - 1``.
         size: how many there are.
         words: what they are: ``"370 sequences"``.
     """
@@ -28,8 +28,13 @@ class Units(NamedTuple):
     size: int
     words: str
 
+    @property
+    def single(self) -> bool:
+        """Whether each prediction is drawn by itself, so that one is independent of the next."""
+        return self.size == len(self.of_runs[0])
 
-def units_of(data: Data, examples: Sequence[Any]) -> Units:
+
+def clusters_of(data: Data, examples: Sequence[Any]) -> Clusters:
     """What is independent of what, as far as the data tell.
 
     Steps of one text, and windows of one series, are alike, and so are the sequences of one group (a person): drawn one
@@ -41,7 +46,7 @@ def units_of(data: Data, examples: Sequence[Any]) -> Units:
         examples: the encoded data of each run.
 
     Returns:
-        The units; the same ones for all runs, however these cut a text.
+        The clusters; the same ones for all runs, however these cut a text.
     """
     first = examples[0]
     if isinstance(first, CorpusExamples):
@@ -72,9 +77,9 @@ def _codes(names: Any) -> np.ndarray:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], dtype=np.int64)
 
 
-def _named(of_runs: list[np.ndarray], noun: str) -> Units:
+def _named(of_runs: list[np.ndarray], noun: str) -> Clusters:
     count = int(of_runs[0].max()) + 1
-    return Units(of_runs, count, f"{count:,} {noun if count != 1 else _singular(noun)}")
+    return Clusters(of_runs, count, f"{count:,} {noun if count != 1 else _singular(noun)}")
 
 
 def _singular(noun: str) -> str:

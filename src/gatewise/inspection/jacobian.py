@@ -29,7 +29,7 @@ class StepSpectrum:
 
     Attributes:
         layer: its path in the model.
-        direction: 0, or 1 for the one that reads backwards.
+        direction: its number in :data:`~gatewise.inspection.layers.DIRECTIONS`.
         rows: ``[N]`` which sequence of the batch.
         steps: ``[N]`` which step of it, from 0, at the time of its input.
         largest: ``[N]`` float64.

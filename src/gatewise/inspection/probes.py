@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gatewise.inspection.layers import DIRECTIONS, layer_name, unit_name
 from gatewise.inspection.text_properties import Property
 from gatewise.nn.tracing import LayerRun, record_layers
 
@@ -30,7 +31,7 @@ LEANS = {"number": 0.35, "class": 0.35, "yes-no": 0.75}
 
 
 class Unit(NamedTuple):
-    """A unit of a model: the path of its layer, its direction (0: forwards) and its number."""
+    """A unit of a model: the name of its layer, its direction (0: forward) and its number."""
 
     layer: str
     direction: int
@@ -83,7 +84,7 @@ class Probe:
         if self.unit is None:
             return f"{self.name}: hardly occurs, so nothing can be said."
         what = "AUC" if self.kind == "yes-no" else "r"
-        where = f"unit {self.unit.unit} of {self.unit.layer}" + (", backwards" if self.unit.direction else "")
+        where = unit_name(*self.unit)
         figures = f"{what} {self.held_out:.2f} where it was not chosen, chance {_chance(self)}"
         if self.verdict == "none":
             return f"{self.name}: no unit follows it (the best, {where}: {figures})."
@@ -113,14 +114,14 @@ class Probes:
     passage: tuple[str, ...] = ()
 
     def table(self) -> "polars.DataFrame":
-        """``property, kind, layer, direction, unit, selected, held_out, chance, verdict``."""
+        """``property, kind, layer, direction, unit, selected, held_out, chance, verdict``, named as in other tables."""
         import polars
 
         rows = [
             (
                 one.name,
                 one.kind,
-                *(one.unit or (None, None, None)),
+                *((one.unit.layer, DIRECTIONS[one.unit.direction], one.unit.unit) if one.unit else (None, None, None)),
                 *(None if np.isnan(figure) else figure for figure in (one.selected, one.held_out, one.chance)),
                 one.verdict,
             )
@@ -130,7 +131,7 @@ class Probes:
         schema = dict(
             zip(
                 ("property", "kind", "layer", "direction", "unit", "selected", "held_out", "chance", "verdict"),
-                (text, text, text, whole, whole, number, number, number, text),
+                (text, text, text, text, whole, number, number, number, text),
                 strict=True,
             )
         )
@@ -274,7 +275,7 @@ def _read(
             if whole.module not in layers:
                 return
             here = (run.rows, slice(run.start, run.stop))
-            name = layers[whole.module] + (f".l{whole.layer}" if whole.layer else "")
+            name = layer_name(layers[whole.module], whole.layer)
             cells = run.gates.c[0].transpose(0, 1).cpu()
             tell(_Told(name, run.direction, cells, values[here], real[here], of.rows[run.rows], (number, run.start)))
 

@@ -1,4 +1,4 @@
-"""Metrics of resamples: every metric of a task as a function of how often each unit of the data is counted.
+"""Metrics of resamples: every metric of a task as a function of how often each cluster of the data is counted.
 
 A percentile bootstrap (Efron & Tibshirani 1993, chapter 13) asks for each metric on thousands of resamples. Nearly all
 of them follow from sums over sequences, those of corpora too (BLEU from counts of n-grams, span F1 from counts of
@@ -20,28 +20,28 @@ from gatewise.tasks.regression import flatten
 from gatewise.types import Results
 
 Statistic = Callable[[np.ndarray], np.ndarray]
-"""Counts ``[R, U]``, how often each unit is in each resample, to the metric of each ``[R]``; NaN where undefined."""
+"""Counts ``[R, U]``, how often each cluster is in each resample, to the metric of each ``[R]``; NaN where undefined."""
 
 BLOCK = 4_000_000  # counts held at once
 
 
 def bootstrap(
     runs: Sequence[Mapping[str, Statistic]],
-    units: int,
+    clusters: int,
     *,
     resamples: int,
     seed: int,
     predictions: int = 0,
     on_step: Callable[[int], None] = lambda done: None,
 ) -> list[dict[str, np.ndarray]]:
-    """Every metric of every run on the same resamples: units drawn with replacement, as many as there are.
+    """Every metric of every run on the same resamples: clusters drawn with replacement, as many as there are.
 
     Args:
         runs: the metrics of each, by name.
-        units: ``U``, what is drawn: sequences, or groups of them.
+        clusters: ``U``, what is drawn: sequences, or groups of them.
         resamples: ``R``.
         seed: of the draws.
-        predictions: ``N`` of all units together, so that memory stays the same however many a unit has.
+        predictions: ``N`` of all clusters together, so that memory stays the same however many a cluster has.
         on_step: told how many resamples were done.
 
     Returns:
@@ -49,11 +49,11 @@ def bootstrap(
     """
     rng = np.random.default_rng(seed)
     found: list[dict[str, list[np.ndarray]]] = [{name: [] for name in run} for run in runs]
-    block = max(1, BLOCK // max(units, predictions))
+    block = max(1, BLOCK // max(clusters, predictions))
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
-        drawn = rng.integers(units, size=(rows, units)) + np.arange(rows)[:, None] * units
-        counts = np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units)
+        drawn = rng.integers(clusters, size=(rows, clusters)) + np.arange(rows)[:, None] * clusters
+        counts = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
         for run, parts in zip(runs, found, strict=True):
             for name, statistic in run.items():
                 parts[name].append(statistic(counts))
@@ -61,20 +61,20 @@ def bootstrap(
     return [{name: np.concatenate(values) for name, values in parts.items()} for parts in found]
 
 
-def statistics_of(task: Task, adapter: Adapter, results: Results, units: np.ndarray) -> dict[str, Statistic]:
+def statistics_of(task: Task, adapter: Adapter, results: Results, clusters: np.ndarray) -> dict[str, Statistic]:
     """The metrics of a task as functions of counts.
 
     Args:
         task: whose metrics.
         adapter: of the same run.
         results: predictions and references.
-        units: ``[N]`` int64, the unit of each prediction, 0 to ``U - 1``.
+        clusters: ``[N]`` int64, the cluster of each prediction, 0 to ``U - 1``.
 
     Returns:
         One function for each of ``task.metrics``, in their order. Counts of 1 give the metric itself.
     """
     labels = labels_of(adapter)
-    found = _of_labels(results, labels, units) if labels is not None else SUMS[task.name](results, adapter, units)
+    found = _of_labels(results, labels, clusters) if labels is not None else SUMS[task.name](results, adapter, clusters)
     return {name: found[name] for name in task.metrics}
 
 
@@ -84,17 +84,17 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
         return np.where(denominator > 0, numerator / denominator, np.nan)
 
 
-def of_sums(parts: Any, value: Callable[[np.ndarray], np.ndarray], units: np.ndarray) -> Statistic:
+def of_sums(parts: Any, value: Callable[[np.ndarray], np.ndarray], clusters: np.ndarray) -> Statistic:
     """A metric that follows from sums.
 
     Args:
         parts: ``[N, M]``, what each sequence adds.
         value: ``[M, R]`` sums to ``[R]`` metrics.
-        units: ``[N]``.
+        clusters: ``[N]``.
     """
-    rows = np.asarray(parts, dtype=np.float64).reshape(len(units), -1)
-    sums = np.zeros((int(units.max()) + 1, rows.shape[1]))
-    np.add.at(sums, units, rows)
+    rows = np.asarray(parts, dtype=np.float64).reshape(len(clusters), -1)
+    sums = np.zeros((int(clusters.max()) + 1, rows.shape[1]))
+    np.add.at(sums, clusters, rows)
     return lambda counts: value((counts @ sums).T)
 
 
@@ -105,7 +105,7 @@ def _mean(sums: np.ndarray) -> np.ndarray:
 # Classes -------------------------------------------------------------------------------------------------------------
 
 
-def _of_labels(results: Results, labels: Labels, units: np.ndarray) -> dict[str, Statistic]:
+def _of_labels(results: Results, labels: Labels, clusters: np.ndarray) -> dict[str, Statistic]:
     number = {label: k for k, label in enumerate(labels.classes)}
     said = np.array([number[prediction.value] for prediction in results.predictions])
     right = np.array([number[reference] for reference in results.references])
@@ -113,7 +113,7 @@ def _of_labels(results: Results, labels: Labels, units: np.ndarray) -> dict[str,
 
     def classes(counts: np.ndarray) -> tuple[np.ndarray, ...]:
         """Hits, said and actual ``[R, K]``."""
-        weights = counts[:, units].astype(np.float64)
+        weights = counts[:, clusters].astype(np.float64)
         tallies = ((right, weights * (said == right)), (said, weights), (right, weights))
         return tuple(np.stack([np.bincount(which, row, size) for row in rows]) for which, rows in tallies)
 
@@ -126,21 +126,21 @@ def _of_labels(results: Results, labels: Labels, units: np.ndarray) -> dict[str,
         return np.asarray(np.nanmean(_ratio(2 * hits, guessed + actual), axis=1))
 
     hits = np.stack([said == right, np.ones(len(said))], axis=1)
-    found: dict[str, Statistic] = {"accuracy": of_sums(hits, _mean, units), "balanced_accuracy": balanced, "f1": f1}
+    found: dict[str, Statistic] = {"accuracy": of_sums(hits, _mean, clusters), "balanced_accuracy": balanced, "f1": f1}
     if size == 2:
         second = np.array([(prediction.probabilities or (0, 0))[1] for prediction in results.predictions])
-        found["auroc"] = _auroc(second, right == 1, units)
+        found["auroc"] = _auroc(second, right == 1, clusters)
     return found
 
 
-def _auroc(scores: np.ndarray, positive: np.ndarray, units: np.ndarray) -> Statistic:
+def _auroc(scores: np.ndarray, positive: np.ndarray, clusters: np.ndarray) -> Statistic:
     """Pairs of a positive and a negative that are ranked in the right order, ties by half."""
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # of each run of equal scores
-    kind, unit = positive[order], units[order]
+    kind, cluster = positive[order], clusters[order]
 
     def area(counts: np.ndarray) -> np.ndarray:
-        weights = counts[:, unit].astype(np.float64)
+        weights = counts[:, cluster].astype(np.float64)
         high = np.add.reduceat(weights * kind, starts, axis=1)
         low = np.add.reduceat(weights * ~kind, starts, axis=1)
         below = np.cumsum(low, axis=1) - low
@@ -152,7 +152,7 @@ def _auroc(scores: np.ndarray, positive: np.ndarray, units: np.ndarray) -> Stati
 # Numbers -------------------------------------------------------------------------------------------------------------
 
 
-def _regression(results: Results, adapter: Any, units: np.ndarray) -> dict[str, Statistic]:
+def _regression(results: Results, adapter: Any, clusters: np.ndarray) -> dict[str, Statistic]:
     values: Values = adapter.targets
     width = len(values.names)
     pairs = [
@@ -171,13 +171,13 @@ def _regression(results: Results, adapter: Any, units: np.ndarray) -> dict[str, 
         return np.asarray(np.mean(1 - residual / known, axis=0))
 
     return {
-        "mse": of_sums([(one.sum(), n) for one, n in zip(squared, sizes, strict=True)], _mean, units),
-        "mae": of_sums([(np.abs(f - y).sum(), y.size) for f, y in pairs], _mean, units),
-        "r2": of_sums(np.concatenate([squared, moments], axis=1), r2, units),
+        "mse": of_sums([(one.sum(), n) for one, n in zip(squared, sizes, strict=True)], _mean, clusters),
+        "mae": of_sums([(np.abs(f - y).sum(), y.size) for f, y in pairs], _mean, clusters),
+        "r2": of_sums(np.concatenate([squared, moments], axis=1), r2, clusters),
     }
 
 
-def _forecasting(results: Results, adapter: SeriesAdapter, units: np.ndarray) -> dict[str, Statistic]:
+def _forecasting(results: Results, adapter: SeriesAdapter, clusters: np.ndarray) -> dict[str, Statistic]:
     deviation = np.asarray(adapter.std, dtype=np.float64)
     rows: dict[str, list[list[float]]] = {name: [] for name in ("mse", "mae", "smape", "mase", "rse", "wql")}
     rows |= {"scaled_mse": [], "scaled_mae": []}
@@ -208,7 +208,7 @@ def _forecasting(results: Results, adapter: SeriesAdapter, units: np.ndarray) ->
         return np.asarray(np.mean(_ratio(2 * sums[1:], sums[:1]), axis=0))
 
     values = {"rse": rse, "wql": wql}
-    return {name: of_sums(parts, values.get(name, _mean), units) for name, parts in rows.items()}
+    return {name: of_sums(parts, values.get(name, _mean), clusters) for name, parts in rows.items()}
 
 
 def _scaled_errors(naive: Any, error: np.ndarray, seen: np.ndarray) -> list[float]:
@@ -234,19 +234,19 @@ def _answers(results: Results) -> list[tuple[Any, Any]]:
     return [(one.value, reference) for one, reference in zip(results.predictions, results.references, strict=True)]
 
 
-def _tagging(results: Results, adapter: Any, units: np.ndarray) -> dict[str, Statistic]:
+def _tagging(results: Results, adapter: Any, clusters: np.ndarray) -> dict[str, Statistic]:
     words, spans = [], []
     for said, right in _answers(results):
         words.append((sum(a == b for a, b in zip(said, right, strict=True)), len(right)))
         guessed, true = set(metrics.bio_spans(said)), set(metrics.bio_spans(right))
         spans.append((2 * len(guessed & true), len(guessed) + len(true)))
     return {
-        "accuracy": of_sums(words, _mean, units),
-        "f1": of_sums(spans, lambda sums: np.nan_to_num(_mean(sums)), units),
+        "accuracy": of_sums(words, _mean, clusters),
+        "f1": of_sums(spans, lambda sums: np.nan_to_num(_mean(sums)), clusters),
     }
 
 
-def _language_model(results: Results, adapter: Any, units: np.ndarray) -> dict[str, Statistic]:
+def _language_model(results: Results, adapter: Any, clusters: np.ndarray) -> dict[str, Statistic]:
     parts = [(sum(said.bits), len(said.bits), truth.characters) for said, truth in _answers(results)]
 
     def perplexity(sums: np.ndarray) -> np.ndarray:
@@ -254,12 +254,12 @@ def _language_model(results: Results, adapter: Any, units: np.ndarray) -> dict[s
             return np.asarray(np.exp2(_ratio(sums[0], sums[1])))
 
     return {
-        "perplexity": of_sums(parts, perplexity, units),
-        "bits_per_character": of_sums(parts, lambda sums: _ratio(sums[0], sums[2]), units),
+        "perplexity": of_sums(parts, perplexity, clusters),
+        "bits_per_character": of_sums(parts, lambda sums: _ratio(sums[0], sums[2]), clusters),
     }
 
 
-def _translation(results: Results, adapter: PairAdapter, units: np.ndarray) -> dict[str, Statistic]:
+def _translation(results: Results, adapter: PairAdapter, clusters: np.ndarray) -> dict[str, Statistic]:
     import sacrebleu
 
     tokenize = "none" if adapter.target.tokenised else "13a"
@@ -273,21 +273,21 @@ def _translation(results: Results, adapter: PairAdapter, units: np.ndarray) -> d
         made = [sacrebleu.BLEU.compute_bleu(row[:4], row[4:8], row[8], row[9], "exp") for row in rows]
         return np.array([one.score for one in made])
 
-    return {"bleu": of_sums(parts, bleu, units)}
+    return {"bleu": of_sums(parts, bleu, clusters)}
 
 
-def _summarisation(results: Results, adapter: Any, units: np.ndarray) -> dict[str, Statistic]:
+def _summarisation(results: Results, adapter: Any, clusters: np.ndarray) -> dict[str, Statistic]:
     return {
-        name: of_sums([(metrics.rouge([said], [right], name), 1) for said, right in _answers(results)], _mean, units)
+        name: of_sums([(metrics.rouge([said], [right], name), 1) for said, right in _answers(results)], _mean, clusters)
         for name in ("rouge1", "rouge2", "rougeL")
     }
 
 
-def _transcripts(results: Results, adapter: Any, units: np.ndarray) -> dict[str, Statistic]:
+def _transcripts(results: Results, adapter: Any, clusters: np.ndarray) -> dict[str, Statistic]:
     def rate(split: Callable[[str], Sequence[str]]) -> Statistic:
         pairs = [(split(said), split(right)) for said, right in _answers(results)]
         parts = [(metrics.edit_distance(said, right), len(right)) for said, right in pairs]
-        return of_sums(parts, lambda sums: sums[0] / np.maximum(1, sums[1]), units)
+        return of_sums(parts, lambda sums: sums[0] / np.maximum(1, sums[1]), clusters)
 
     return {"wer": rate(str.split), "cer": rate(str)}
 

@@ -44,9 +44,14 @@ class Spread:
 
 
 class DirectionSums:
-    """One direction of a layer."""
+    """One direction of a layer.
 
-    def __init__(self) -> None:
+    Args:
+        zoneout: rate at which its cell is held.
+    """
+
+    def __init__(self, zoneout: float) -> None:
+        self._zoneout = zoneout
         self.gates: Tensor | None = None  # [10, H]: see _of_gates
         self.cell, self.hidden, self.input = Spread(), Spread(), Spread()
         self.products: Any = 0.0  # [H, I], of the cell's and the input's distances from their means
@@ -56,7 +61,7 @@ class DirectionSums:
         """Real steps ``[n, H]``, with the input's ``[n, I]``."""
         if self._room is None or len(self._room) < len(f):
             self._room = torch.empty_like(f)
-        sums = _of_gates(i, f, o, self._room[: len(f)])
+        sums = _of_gates(i, f, o, self._zoneout, self._room[: len(f)])
         self.gates = sums if self.gates is None else self.gates + sums
         before, count = self.cell.count, len(c)
         c_ahead = self.cell.add_rows(c)
@@ -69,16 +74,21 @@ class DirectionSums:
             self.products = self.products + (c.T @ away).double() + apart
 
 
-def _of_gates(i: Tensor, f: Tensor, o: Tensor, room: Tensor) -> Tensor:
-    """``[10, H]`` float64: each gate's sum, how often it was open, how often shut; and the sum of ln f."""
+def _of_gates(i: Tensor, f: Tensor, o: Tensor, zoneout: float, room: Tensor) -> Tensor:
+    """``[10, H]`` float64: each gate's sum, how often it was open, how often shut; and the sum of ln of what stays."""
     nowhere = torch.zeros_like(f[0])
     sums = [column_sums(gate, nowhere, above=OPEN, below=SHUT)[:3] for gate in (i, f, o)]
-    return torch.cat([*sums, _sum_of_logs(f, room)[None]]).double()
+    return torch.cat([*sums, _sum_of_logs(f, zoneout, room)[None]]).double()
 
 
-def _sum_of_logs(f: Tensor, room: Tensor) -> Tensor:
-    """The sum of ln f ``[H]`` of ``[n, H]``; a logarithm costs as much as ten sums, so it is taken of two at once."""
+def _sum_of_logs(f: Tensor, zoneout: float, room: Tensor) -> Tensor:
+    """Of ``[n, H]`` the sum ``[H]`` of ln f; with zoneout at rate z of ln(z + (1 - z) f), by (5) and (8), k = 1 - z.
+
+    A logarithm costs as much as ten sums, so it is taken of two at once.
+    """
     torch.clamp(f, min=LEAST, out=room)
+    if zoneout:
+        room.mul_(1 - zoneout).add_(zoneout)
     half = len(room) // 2
     product = room[:half].mul_(room[half : 2 * half])
     return product.log_().sum(0) + room[2 * half :].log().sum(0)
@@ -91,11 +101,12 @@ class LayerSums:
         directions: ``D``.
         hidden_size: ``H``.
         output_size: ``P or H``.
+        zoneout: rate at which its cell is held.
     """
 
-    def __init__(self, directions: int, hidden_size: int, output_size: int) -> None:
+    def __init__(self, directions: int, hidden_size: int, output_size: int, zoneout: float = 0.0) -> None:
         self._sizes = directions, hidden_size, output_size
-        self._directions = [DirectionSums() for _ in range(directions)]
+        self._directions = [DirectionSums(zoneout) for _ in range(directions)]
         self._with_input = True
         self._whole: WholeRun | None = None
         self._rows: Tensor | None = None  # [D, B, H], sums of the cell of each row of this batch
@@ -151,7 +162,7 @@ class LayerSums:
         gates = np.stack([_array(part.gates) for part in self._directions], 1) / steps  # [10, D, H]
         names = [f"{gate}_{what}" for gate in ("input", "forget", "output") for what in ("mean", "open", "shut")]
         with np.errstate(divide="ignore"):
-            half_life = math.log(2) / np.abs(gates[9])  # ln f is never above 0
+            half_life = math.log(2) / np.abs(gates[9])  # the logarithm of a share is never above 0
         return {
             "steps": steps,
             **dict(zip(names, gates, strict=False)),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gatewise.errors import OptionError
-from gatewise.inspection.layers import layer_name, layers_by_module
+from gatewise.inspection.layers import DIRECTIONS, layer_name, layers_by_module, zoneout_of
 from gatewise.nn.lstm import LSTM
 from gatewise.nn.tracing import LayerRun, WholeRun, record_layers
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2**30
 GATES = ("input_gate", "forget_gate", "candidate", "output_gate", "cell", "hidden")  # in the order of kernels' Gates
-DIRECTIONS = ("forward", "reverse")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class LayerTrace:
         whole: ``[B]`` int64, real steps of the layer's whole run; None where all of it was traced.
         repeats: rows of the layer for each sequence: 1, but the number of channels in a forecaster that reads each of
             them by itself; then ``B`` counts rows, channel after channel of each sequence.
+        zoneout: rate z at which the cell is held: outside training ``c_t = z c_{t-1} + (1 - z)(f c_{t-1} + i g)``.
     """
 
     name: str
@@ -52,6 +52,7 @@ class LayerTrace:
     first: int = 0
     whole: Tensor | None = None
     repeats: int = 1
+    zoneout: float = 0.0
 
     def covers(self, row: int, length: int) -> np.ndarray:
         """The steps of the input that each real step of this layer stands for: ``[T', 2]`` int64, from and until.
@@ -164,6 +165,8 @@ def trace(
         True
     """
     B, T = count_steps(module, x)
+    if lengths is not None and not isinstance(lengths, Tensor):
+        raise OptionError(f"trace: expected lengths as a tensor, got {type(lengths).__name__}. Use torch.tensor(...).")
     full = torch.full((B,), T) if lengths is None else lengths.cpu().long()
     with recording(module, full, steps=steps, max_bytes=max_bytes) as found:
         result = run_on(module, x, lengths)
@@ -172,7 +175,10 @@ def trace(
 
 def count_steps(module: nn.Module, x: Any) -> tuple[int, int]:
     """How many rows and steps ``x`` has, as the module reads it."""
-    first = x if isinstance(x, Tensor) else x[0]
+    first = x[0] if isinstance(x, tuple) and x else x
+    if not isinstance(first, Tensor) or first.dim() < 2:
+        got = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
+        raise OptionError(f"x: expected a tensor of sequences, [B, T, ...], got {got}. Use torch.as_tensor(...).")
     if isinstance(module, LSTM) and first.dim() == 2:
         return 1, first.shape[0]
     if isinstance(module, LSTM) and not module.batch_first:
@@ -213,16 +219,24 @@ def recording(
         yield found
 
 
+def _is_stretch(steps: Any, longest: int) -> bool:
+    """Whether these are two whole numbers, from and until, within so many steps."""
+    if not isinstance(steps, tuple | list) or len(steps) != 2:
+        return False
+    whole = all(isinstance(step, int) and not isinstance(step, bool) for step in steps)
+    return whole and 0 <= steps[0] < steps[1] <= longest
+
+
 class Recording:
     """Collects the pieces of a run; see :func:`recording`."""
 
     def __init__(
         self, module: nn.Module, lengths: Tensor, steps: tuple[int, int] | None, max_bytes: int = MAX_BYTES
     ) -> None:
-        self._names = layers_by_module(module, who="trace")
+        self._module, self._names = module, layers_by_module(module, who="trace")
         self._lengths, self._stretch, self._max_bytes = lengths, steps, max_bytes
         longest = int(lengths.max()) if len(lengths) else 0
-        if steps is not None and not 0 <= steps[0] < steps[1] <= longest:
+        if steps is not None and not _is_stretch(steps, longest):
             raise OptionError(f"steps: expected a stretch (from, until) of the {longest} steps, got {steps}. "
                               f"For example (0, {min(longest, 100)}).")  # fmt: skip
         self._layers: dict[str, LayerTrace] = {}
@@ -248,7 +262,7 @@ class Recording:
     def trace(self, result: Any) -> Trace:
         """The whole, with what the module gave: a tensor, or what has ``scores``."""
         if not self._layers:
-            raise OptionError("trace: expected LSTM layers to run, got none that did. Give sequences with steps.")
+            raise nothing_ran(self._module, who="trace")
         scores = getattr(result, "scores", result)
         scores = scores.detach().cpu() if isinstance(scores, Tensor) else None
         return Trace(tuple(self._layers.values()), self._lengths, scores)
@@ -256,8 +270,7 @@ class Recording:
     def _begin(self, name: str, run: LayerRun) -> None:
         whole, (_, _, _, _, c, h) = run.whole, run.gates
         if name in self._wholes:
-            raise OptionError(f"trace: expected each layer to run once, got {name} running again. "
-                              "Trace a part of the module that runs it once.")  # fmt: skip
+            raise ran_again(name, who="trace")
         repeats, rest = divmod(whole.batch_size, max(len(self._lengths), 1))
         if rest:
             raise OptionError(f"trace: expected a row of each layer for each of the {len(self._lengths)} sequences, "
@@ -270,7 +283,15 @@ class Recording:
         inside = (lengths - first).clamp(0, until - first)
         self._wholes[name] = whole
         of_all = None if self._stretch is None else lengths
-        self._layers[name] = LayerTrace(name=name, **arrays, lengths=inside, first=first, whole=of_all, repeats=repeats)
+        self._layers[name] = LayerTrace(
+            name=name,
+            **arrays,
+            lengths=inside,
+            first=first,
+            whole=of_all,
+            repeats=repeats,
+            zoneout=zoneout_of(whole.module),
+        )
 
     def _of_layer(self, lengths: Tensor, repeats: int) -> tuple[int, int]:
         """The layer's steps of the stretch, first and the one after the last, over all rows."""
@@ -299,6 +320,23 @@ class Recording:
                 f"that take {_in_words(size)}. Give fewer rows, a stretch steps=(from, until), or a larger max_bytes; "
                 "units summarises any number of steps."
             )
+
+
+def nothing_ran(module: nn.Module, *, who: str) -> OptionError:
+    """The error of a module none of whose layers ran, or none that could be seen to."""
+    if any(hasattr(part, "_orig_mod") or getattr(part, "_compiled_call_impl", None) for part in module.modules()):
+        advice = "the module is compiled, and nobody sees inside. Give the one from before torch.compile."
+    else:
+        advice = "the sequences may have no steps."
+    return OptionError(f"{who}: expected LSTM layers to run, got none that did: {advice}")
+
+
+def ran_again(name: str, *, who: str) -> OptionError:
+    """The error of a layer that runs twice on the same rows."""
+    return OptionError(
+        f"{who}: expected each layer to run once, got {name} running again. "
+        "Give a part of the module that runs it once."
+    )
 
 
 def _columns(layer: LayerTrace) -> dict[str, np.ndarray]:

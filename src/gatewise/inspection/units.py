@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from gatewise.errors import OptionError, did_you_mean
-from gatewise.inspection.layers import layer_name, layers_by_module
+from gatewise.inspection.layers import DIRECTIONS, layer_name, layers_by_module, zoneout_of
 from gatewise.inspection.sums import LayerSums
-from gatewise.inspection.trace import DIRECTIONS, count_steps, run_on
-from gatewise.nn.tracing import LayerRun, record_layers
+from gatewise.inspection.trace import count_steps, nothing_ran, ran_again, run_on
+from gatewise.nn.tracing import LayerRun, WholeRun, record_layers
 
 if TYPE_CHECKING:
     import polars
@@ -36,7 +36,8 @@ class UnitSummary:
         input_mean, forget_mean, output_mean: how far each gate was open.
         input_open, forget_open, output_open: share of the steps at which it was above 0.9.
         input_shut, forget_shut, output_shut: share of the steps at which it was below 0.1.
-        half_life: steps until half of the cell is forgotten, ``ln 2 / -mean(ln f)``; inf where it never is.
+        half_life: steps until half of the cell is forgotten, ``ln 2 / -mean(ln f)``; inf where it never is. With
+            zoneout at rate z a step leaves z + (1 - z) f of the cell, as in evaluation, and that stands for f.
         cell_mean, cell_std: of the cell state.
         hidden_std: of the hidden state ``[D, P or H]``.
         with_input: correlation of the cell state with each channel of the input, over the steps, ``[D, H, I]``; NaN
@@ -173,7 +174,8 @@ class UnitCounter:
     """
 
     def __init__(self, module: nn.Module, *, classes: Sequence[str] = ()) -> None:
-        self._names = layers_by_module(module, who="units")
+        self._module, self._names = module, layers_by_module(module, who="units")
+        self._wholes: dict[str, WholeRun] = {}
         self._classes = tuple(classes)
         self._sums: dict[str, LayerSums] = {}
         self._x: Tensor | None = None
@@ -188,7 +190,11 @@ class UnitCounter:
             x: what the model reads; correlated with the cells if it is ``[B, T, I]`` of floating dtype.
             lengths: ``[B]``, real steps of each row.
             classes: ``[B]``, the number of each row's class.
+
+        Raises:
+            OptionError: a layer ran twice.
         """
+        self._wholes = {}
         channels = isinstance(x, Tensor) and x.dim() == 3 and x.is_floating_point()
         self._x = x if channels else None
         self._lengths, self._resampled = lengths.to(x.device) if channels else lengths, {}
@@ -204,7 +210,7 @@ class UnitCounter:
             OptionError: no layer ran.
         """
         if not self._sums:
-            raise OptionError("units: expected LSTM layers to run, got none that did. Give sequences with steps.")
+            raise nothing_ran(self._module, who="units")
         return tuple(
             UnitSummary(name, **sums.measures(), classes=self._classes if sums.has_classes else ())
             for name, sums in self._sums.items()
@@ -215,9 +221,11 @@ class UnitCounter:
         if whole.module not in self._names:
             return
         name = layer_name(self._names[whole.module], whole.layer)
+        if self._wholes.setdefault(name, whole) is not whole:
+            raise ran_again(name, who="units")
         if name not in self._sums:
             h, c = run.gates.h, run.gates.c
-            self._sums[name] = LayerSums(whole.directions, c.shape[-1], h.shape[-1])
+            self._sums[name] = LayerSums(whole.directions, c.shape[-1], h.shape[-1], zoneout_of(whole.module))
         self._sums[name].add(run, self._input_of(run))
 
     def _input_of(self, run: LayerRun) -> Tensor | None:

@@ -76,8 +76,9 @@ def record_layers(consume: Consume) -> Iterator[None]:
     """Every :class:`~gatewise.nn.lstm.LSTM` run inside the ``with`` tells what happens in it, piece by piece.
 
     Outputs are as ever; no gradient is kept. Pieces come layer after layer; within one, rows after rows, first one
-    direction and then the other, each from the step that it takes first to its last. Holds for this thread or task
-    only, and not inside a compiled model, which keeps what it was compiled with.
+    direction and then the other, each from the step that it takes first to its last. A batch without rows or steps
+    tells nothing. Holds for this thread or task only, and not inside a compiled model, which keeps what it was compiled
+    with.
 
     Args:
         consume: called with each piece; what it is given is its own.
@@ -155,7 +156,7 @@ class _Recorded:
         output.copy_(y)
         for part, found in zip(last, state, strict=True):
             part.copy_(found)
-        for direction in range(self.whole.directions):
+        for direction in range(self.whole.directions if self.whole.steps else 0):
             of_direction = Gates(*(part[direction : direction + 1] for part in gates))
             self.consume(LayerRun(self.whole, direction, rows, 0, self.whole.steps, inputs.lengths, of_direction))
 

@@ -1,6 +1,6 @@
 """What each part of a sequence adds to an answer, drawn on the sequence: lines, maps, texts and drawings.
 
-One scale of colours everywhere: blue adds to the score, orange takes from it, and what has no colour does neither.
+One scale of colours everywhere: orange adds to the score, blue takes from it, and what has no colour does neither.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,12 @@ from gatewise.inspection.attribution import Attribution
 from gatewise.reports import page
 from gatewise.reports.page import Html
 from gatewise.reports.shading import visible, window
-from gatewise.reports.style import NEUTRAL, POINTS, figure, label, plain, thin
+from gatewise.reports.style import DIVERGING, NEITHER, NEUTRAL, POINTS, figure, label, plain, thin
 from gatewise.reports.words import counted, number, shorten
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-FOR, AGAINST, NEITHER = (46, 150, 214), (224, 106, 16), (138, 143, 152)
-"""Seen on white and on black, and told apart by colour-blind eyes."""
-COLORS = [
-    [0.0, "rgb({},{},{})".format(*AGAINST)],
-    [0.5, "rgba({},{},{},0.10)".format(*NEITHER)],
-    [1.0, "rgb({},{},{})".format(*FOR)],
-]
 LINES = 6  # channels drawn as lines at most: those that add most
 LINE_HEIGHT, ROW_HEIGHT, STRIP_HEIGHT = 130, 16, 22
 TEXT_LIMIT = 6_000  # characters of a text that are shown
@@ -99,8 +92,10 @@ def legend(attribution: Attribution, *, map_above: bool = False) -> str:
 
 def _reading(attribution: Attribution) -> str:
     if attribution.method == "attention":
-        return "The stronger the blue, the larger the share of attention. Attention says where a model looked, not why."
-    words = "Blue speaks for the answer, orange against it; without colour it made no difference. "
+        return (
+            "The stronger the orange, the larger the share of attention. Attention says where a model looked, not why."
+        )
+    words = "Orange speaks for the answer, blue against it; without colour it made no difference. "
     if attribution.method == "occlusion":
         return words + (
             f"{_windows(attribution.window)} at a time was replaced by what says nothing; its value is by how much the "
@@ -123,7 +118,7 @@ def drawing(one: Explained) -> Html:
 
 
 def text(tokens: Sequence[str], values: np.ndarray, *, spaced: bool = True) -> Html:
-    """A text whose tokens are shaded, blue for and orange against; of a long one the part that says most.
+    """A text whose tokens are shaded, orange for and blue against; of a long one the part that says most.
 
     Args:
         tokens: as they are shown; words are set apart by spaces.
@@ -141,7 +136,7 @@ def text(tokens: Sequence[str], values: np.ndarray, *, spaced: bool = True) -> H
         if strength < FAINT:
             spans.append(shown + end)
             continue
-        kind = "attention" if value > 0 else "surprisal"
+        kind = "for" if value > 0 else "against"
         spans.append(f'<span class="{kind}" style="--s:{strength:.2f}" title="{value:+.3g}">{shown}</span>{end}')
     content = ("…" if first else "") + "".join(spans) + ("…" if last < len(tokens) else "")
     return Html(f'<p class="passage" dir="auto">{content}</p>')
@@ -278,7 +273,7 @@ def _map(values: np.ndarray, axis: Sequence[str], names: Sequence[str], full: fl
         "customdata": [[[label(name), step] for step in where] for name in names],
         "zmin": -full,
         "zmax": full,
-        "colorscale": COLORS,
+        "colorscale": DIVERGING,
         "colorbar": {
             "title": {"text": "adds"},
             "thickness": 10,
@@ -309,7 +304,7 @@ def _colored(values: np.ndarray, full: float) -> dict[str, Any]:
         "color": plain(values),
         "cmin": -full,
         "cmax": full,
-        "colorscale": COLORS,
+        "colorscale": DIVERGING,
         "line": {"width": 0},
     }
 

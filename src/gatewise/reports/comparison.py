@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewise.inspection.comparison import Comparison, Difference, Setup
-from gatewise.inspection.verdict import HIGHER, SHARES, change, name_of, p_shown, shown, span
+from gatewise.inspection.comparison import Agreement, Comparison, Difference, Setup
+from gatewise.inspection.verdict import KINDS, change, name_of, p_shown, shown, span
 from gatewise.reports import comparison_plots as plots
 from gatewise.reports import page
 from gatewise.reports.page import Html
@@ -79,8 +79,8 @@ def _metrics(comparison: Comparison) -> Html:
             f"{setup.name}: {shown(name, one.value)} ({shown(name, one.low)} to {shown(name, one.high)})"
             for setup, one in zip(setups, estimates, strict=True)
         ]
-        drawn = plots.whiskers(names, [one[:3] for one in estimates], texts=texts, share=name in SHARES, named=False)
-        better = "higher is better" if name in HIGHER else "lower is better"
+        drawn = plots.whiskers(names, [one[:3] for one in estimates], texts=texts, share=KINDS[name].share, named=False)
+        better = "higher is better" if KINDS[name].higher else "lower is better"
         title = name_of(name)
         panels.append(page.panel(drawn, title=title[:1].upper() + title[1:], note=better, alt="; ".join(texts)))
     return page.join(
@@ -95,10 +95,10 @@ def _metrics(comparison: Comparison) -> Html:
 
 def _differences(comparison: Comparison) -> Html:
     metric, others = comparison.metric, comparison.differences
-    scale = 100 if metric in SHARES else 1
+    scale = 100 if KINDS[metric].share else 1
     values = [tuple(scale * end for end in one.metrics[metric][:3]) for one in others]
     texts = [_difference_words(metric, one) for one in others]
-    unit = " in points" if metric in SHARES else ""
+    unit = " in points" if KINDS[metric].share else ""
     drawn = plots.whiskers(
         [one.name for one in others],
         [(value, low, high) for value, low, high in values],
@@ -107,21 +107,31 @@ def _differences(comparison: Comparison) -> Html:
         first=1,
         zero=True,
     )
-    better = "Right" if metric in HIGHER else "Left"
+    better = "Right" if KINDS[metric].higher else "Left"
     return page.picture(
         drawn,
         caption=f"{better} of the dashed line is better than {comparison.setups[0].name}. An interval that crosses it "
-        "leaves open which of the two is better. Differences are surer than the intervals above suggest, since all "
-        "answer the same sequences.",
+        f"leaves open which of the two is better.{_how_sure({one.test for one in others})}",
         alt="; ".join(texts),
         min_width=420,
         max_width=760,
     )
 
 
+def _how_sure(tests: set[str]) -> str:
+    told = ""
+    if tests & {"McNemar", "bootstrap"}:
+        told += (
+            " Differences of two runs are surer than the intervals above suggest, since all answer the same sequences."
+        )
+    if "none" in tests:
+        told += " A setup of one run and one of several have no interval."
+    return told
+
+
 def _difference_words(metric: str, one: Difference) -> str:
     value, low, high, _ = one.metrics[metric]
-    unit = " points" if metric in SHARES else ""
+    unit = " points" if KINDS[metric].share else ""
     return (
         f"{one.name}: {change(metric, value)}{unit} ({change(metric, low)} to {change(metric, high)}), {p_shown(one.p)}"
     )
@@ -150,16 +160,19 @@ def _ends(low: str, high: str) -> str:
 
 def _method(comparison: Comparison) -> str:
     told = (
-        f"Intervals: {comparison.resamples:,} times {comparison.units} were drawn with replacement, the same ones for "
-        f"all (percentile bootstrap, seed {comparison.seed}); differences of shares are in points."
+        f"Intervals: {comparison.resamples:,} times {comparison.clusters} were drawn with replacement, the same ones "
+        f"for all (percentile bootstrap, seed {comparison.seed}); differences of shares are in points."
     )
     tests = {one.test for one in comparison.differences}
     if "McNemar" in tests:
-        told += " p: McNemar's exact test of the sequences that just one of two is right on."
+        told += " p of two runs: McNemar's exact test of the sequences that just one of them is right on."
     if "bootstrap" in tests:
-        told += " p: twice the share of resamples in which the difference falls on the other side of zero."
+        told += " p of two runs: twice the share of resamples in which the difference is on the other side of zero."
     if any(len(setup.runs) > 1 for setup in comparison.setups):
-        told += " Runs of one setup were drawn anew as well."
+        told += (
+            " Means of several runs: interval and p by Student's t, from how the runs vary and from the resamples "
+            "(Welch's degrees of freedom)."
+        )
     return told
 
 
@@ -199,8 +212,7 @@ def _pairs(comparison: Comparison) -> Html:
     counts = [(one.only_first, one.only_second) for _, one in told]
     words = [
         f"{first} and {name}: both right on {one.both:,}, only {first} on {one.only_first:,}, only {name} on "
-        f"{one.only_second:,}, neither on {one.neither:,}; McNemar's {p_shown(one.p)}"
-        + (" before correction" if len(told) > 1 else "")
+        f"{one.only_second:,}, neither on {one.neither:,}{_exact(one, corrected=len(told) > 1)}"
         for name, one in told
     ]
     return page.picture(
@@ -210,6 +222,13 @@ def _pairs(comparison: Comparison) -> Html:
         min_width=420,
         max_width=760,
     )
+
+
+def _exact(one: Agreement, *, corrected: bool) -> str:
+    """McNemar's p, where it holds."""
+    if math.isnan(one.p):
+        return ""
+    return f"; McNemar's {p_shown(one.p)}" + (" before correction" if corrected else "")
 
 
 def _by_class(comparison: Comparison, right: list[np.ndarray]) -> Html:
@@ -279,7 +298,7 @@ def _scatters(comparison: Comparison) -> list[Html]:
         known = np.isfinite(values) & np.isfinite(items[0])
         if known.sum() < 2:
             continue
-        less = (values - items[0])[known] * (1 if metric in HIGHER else -1)
+        less = (values - items[0])[known] * (1 if KINDS[metric].higher else -1)
         better, worse = int((less > 0).sum()), int((less < 0).sum())
         told = (
             f"Of {len(less):,} drawn here {setup.name} is better on {better:,}, {first} on {worse:,}; alike on "
@@ -288,13 +307,13 @@ def _scatters(comparison: Comparison) -> list[Html]:
         pictures.append(
             page.picture(
                 plots.against(items[0], values, names=(first, setup.name), metric=title, place=place),
-                caption=f"One point for each unit that was drawn ({comparison.units}). {told}.",
+                caption=f"One point for each that was drawn ({comparison.clusters}). {told}.",
                 alt=told,
                 max_width=560,
             )
         )
     if not pictures:
-        return [page.paragraph("There is nothing to draw: no unit of the data has the metric by itself.")]
+        return [page.paragraph("There is nothing to draw: nothing that was drawn has the metric by itself.")]
     return [page.columns(*pictures)]
 
 
@@ -388,8 +407,3 @@ def _settings(comparison: Comparison) -> Html:
         page.paragraph("Only those that differ."),
         page.table(head, rows, name="Settings that differ", texts=len(head)),
     )
-
-
-def _rate(setup: Setup) -> str:
-    value, low, high = setup.rate
-    return NOTHING if math.isnan(value) else f"{value:,.0f} ({low:,.0f} to {high:,.0f})"

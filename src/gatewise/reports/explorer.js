@@ -83,7 +83,7 @@ function panel() {
   }));
   const before = backward ? now + 1 : now - 1, first = before < 0 || before >= columns;
   equations(at, first, before, { backward, projected });
-  const decay = at("forget_gate"), life = decay >= 0.9999 ? null : Math.log(2) / -Math.log(Math.max(decay, 1e-6));
+  const decay = layer().zoneout + (1 - layer().zoneout) * at("forget_gate"), life = decay >= 0.9999 ? null : Math.log(2) / -Math.log(Math.max(decay, 1e-6));
   const whole = layer().half_life ? layer().half_life[state.direction][unit] : undefined;
   const notes = [];
   if (whole !== undefined) notes.push(`Half of what its cell holds is gone after: ${halfLife(whole)} (over the data set); at the gate of this step alone: ${halfLife(life)}.`);

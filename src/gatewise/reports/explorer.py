@@ -192,6 +192,7 @@ class Layer:
         spans: for candidate, cell and hidden state the size that gets the full colour.
         orders: ways to sort the units; the page begins with the first.
         half_life: ``[D][H]`` steps, None for never; None where the data set was not looked through.
+        zoneout: rate at which the cell is held: a step leaves so much of it besides what the forget gate leaves.
         habits: ``[D][H]`` a sentence on each unit.
         examples: places across the data set.
     """
@@ -205,6 +206,7 @@ class Layer:
     half_life: list[list[float | None]] | None = None
     habits: list[list[str]] | None = None
     examples: Examples | None = None
+    zoneout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -392,7 +394,8 @@ def _heat(explorer: Explorer) -> Html:
 {_canvas("heat", "Heat map, a row a unit; left and right move through time, up and down between units")}
 <p id="pointed"></p><figcaption id="thinned"></figcaption></figure>
 <figure id="jacobian-figure"><figcaption>How much of a small change of the state one step lets through: the largest
-singular value of its Jacobian. Above 1 (dashed) gradients grow in that step, below it they shrink.</figcaption>
+singular value of its Jacobian. Below 1 (dashed) every gradient shrinks in that step; above it some direction may
+grow.</figcaption>
 {_canvas("jacobian", "Largest singular value of the Jacobian of each step", slider=False)}</figure>
 {_notes([*_why_not(explorer, "jacobian"), *_why_not(explorer, "channels"), *_why_not(explorer, "units")])}</section>""")
 
@@ -422,7 +425,7 @@ steps away, as a share of the strongest. Dotted: within so many lie 50 and 90 % 
 <ul id="horizon-legend" class="legend" aria-label="Curves"></ul>
 {_canvas("horizon", "Influence on the answer by steps ago", slider=False)}</figure>
 <figure id="lives-figure"><figcaption>After how many steps half of what a unit's cell holds is forgotten, on average
-over the data set, on a scale of powers of ten. A click chooses a unit.</figcaption>
+over the data set (forget gate and zoneout), on a scale of powers of ten. A click chooses a unit.</figcaption>
 {_canvas("lives", "Half-lives of the units, sorted", slider=False)}</figure></div></section>""")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gatewise.inspection.layers import DIRECTIONS
 from gatewise.inspection.trace import LayerTrace
 from gatewise.inspection.units import UnitSummary
 from gatewise.reports import pixels
@@ -159,13 +160,14 @@ def layer_of(
         habits = [[habit(summary, d, unit) for unit in range(units)] for d in range(directions)]
     return Layer(
         layer.name,
-        ["forward", "reverse"][:directions],
+        list(DIRECTIONS[:directions]),
         units,
         layer.hidden.shape[-1],
         spans,
         orders,
         half_life,
         habits,
+        zoneout=layer.zoneout,
     )
 
 

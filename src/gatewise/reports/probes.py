@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gatewise.inspection.layers import unit_name
 from gatewise.inspection.probes import Probe, Probes
 from gatewise.reports import page
 from gatewise.reports.attributions import text
@@ -35,7 +36,7 @@ HOW = (
     "far from nothing 99 of 100 turns of one series against the other stay."
 )
 READ = (
-    "A passage that the units were not chosen on. Blue: the cell state is above its mean here, orange: below; the "
+    "A passage that the units were not chosen on. Orange: the cell state is above its mean here, blue: below; the "
     "stronger, the further."
 )
 
@@ -64,4 +65,4 @@ def _title(one: Probe) -> str:
 
 def _where(one: Probe) -> str:
     assert one.unit is not None
-    return f"{one.unit.layer}{' backwards' if one.unit.direction else ''}: {one.unit.unit}"
+    return unit_name(*one.unit)

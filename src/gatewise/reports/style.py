@@ -15,6 +15,15 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's colours, told apart by colour-blind eyes too, without those too pale for a line on white."""
 NEUTRAL = "#8A8F98"
 """Of lines to compare with: a diagonal, a threshold."""
+FOR, AGAINST, NEITHER = (224, 106, 16), (46, 150, 214), (138, 143, 152)
+"""Orange is for an answer, or above the middle, blue against it, or below: everywhere, as ``for`` and ``against`` in
+page.css and ``DIVERGING`` in explorer_tools.js. Seen on white and on black, and told apart by colour-blind eyes."""
+DIVERGING = [
+    [0.0, "rgb({},{},{})".format(*AGAINST)],
+    [0.5, "rgba({},{},{},0.10)".format(*NEITHER)],
+    [1.0, "rgb({},{},{})".format(*FOR)],
+]
+"""The scale of plotly between them."""
 POINTS = 500
 """Steps that a drawn sequence keeps at most."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

@@ -29,7 +29,7 @@ LONG = 1000.0  # usual length, in units of what it is shortened to (or of 1): ex
 LOST = 1e-7  # share of the gradient that float32 loses in a sum with the rest: vanishing
 
 
-class Entry(NamedTuple):
+class Entered(NamedTuple):
     """A batch that a model has answered, and where its gradient may be taken.
 
     Attributes:
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     at_the_end: bool
 
 
-def entered(model: nn.Module, batch: Batch) -> Entry:
+def entered(model: nn.Module, batch: Batch) -> Entered:
     """Runs a model so that it can be differentiated by what it reads, step by step.
 
     Args:
@@ -58,10 +58,10 @@ def entered(model: nn.Module, batch: Batch) -> Entry:
     inputs, dtype = batch.inputs, next(model.parameters()).dtype
     if isinstance(inputs, Window):
         x = inputs.past.to(dtype, copy=True).requires_grad_()
-        return Entry(x, batch.lengths, _run(model, batch._replace(inputs=inputs._replace(past=x))), True, True)
+        return Entered(x, batch.lengths, _run(model, batch._replace(inputs=inputs._replace(past=x))), True, True)
     if isinstance(inputs, Tensor) and inputs.is_floating_point() and inputs.ndim == 3:
         x = inputs.to(dtype, copy=True).requires_grad_()
-        return Entry(x, batch.lengths, _run(model, batch._replace(inputs=x)), True, False)
+        return Entered(x, batch.lengths, _run(model, batch._replace(inputs=x)), True, False)
     seen: list[tuple[Tensor, Tensor]] = []
 
     def enter(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -75,7 +75,7 @@ def entered(model: nn.Module, batch: Batch) -> Entry:
         outputs = _run(model, batch)
     finally:
         handle.remove()
-    return Entry(*seen[0], outputs, False, False)
+    return Entered(*seen[0], outputs, False, False)
 
 
 def _run(model: nn.Module, batch: Batch) -> Outputs:
