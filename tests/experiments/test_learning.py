@@ -291,10 +291,10 @@ def test_folders_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(RunError, match="steps 3"):
         prepare(replace(plan, settings=replace(TINY, steps=4)), tmp_path)
     assert prepare(replace(plan, name="copy"), tmp_path, overwrite=True).finished == ()
-    (tmp_path / "results.json").write_text('{"version": 1}')
+    (tmp_path / "results.json").write_text('{"version": 1, "experiment": "adding", "networks": [{}]}')
     with pytest.raises(RunError, match="damaged"):
         prepare(plan, tmp_path)
-    (tmp_path / "results.json").write_text('{"version": 99}')
+    (tmp_path / "results.json").write_text('{"version": 99, "experiment": "adding", "networks": []}')
     with pytest.raises(RunError, match="99"):
         prepare(plan, tmp_path)
     (tmp_path / "results.json").rename(tmp_path / "letters.txt")
@@ -421,3 +421,20 @@ def test_results_are_plain_json(tmp_path):
     content = json.loads((tmp_path / "results.json").read_text())
     assert content["experiment"] == "adding"
     assert len(content["networks"]) == 28
+
+
+@pytest.mark.parametrize("overwrite", [False, True], ids=["", "overwrite"])
+@pytest.mark.parametrize("content", ['{"best_epoch": 3, "validation": {}}', '{"precious": 1}', "[]"])
+def test_a_folder_of_something_else_is_never_touched(content, overwrite, tmp_path):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(RunError, match="to be empty or an experiment's"):
+        prepare(Plan("adding", models=("lstm",), lengths=(20,), settings=TINY), tmp_path, overwrite=overwrite)
+    assert (tmp_path / "results.json").read_text() == content
+
+
+def test_results_that_were_cut_off_begin_anew_when_told_to(tmp_path):
+    (tmp_path / "results.json").write_text('{"version": 1, "netw')
+    plan = Plan("adding", models=("lstm",), lengths=(20,), settings=TINY)
+    with pytest.raises(RunError, match="damaged"):
+        prepare(plan, tmp_path)
+    assert prepare(plan, tmp_path, overwrite=True).finished == ()

@@ -74,10 +74,10 @@ def show(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of somebody's data for a terminal: what would steer it, or turn its lines around, is spelt out.
+    r"""A text of somebody's data for a terminal: what would steer it, or turn its lines around, is spelt out.
 
-    >>> printable("tab\\tand \\x1b[31mred")
-    'tab\\\\tand \\\\x1b[31mred'
+    >>> printable("tab\tand \x1b[31mred")
+    'tab\\tand \\x1b[31mred'
     """
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text

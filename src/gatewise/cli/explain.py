@@ -1,5 +1,6 @@
 """``gatewise explain``."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,5 +83,5 @@ def _table(found: "Explanation") -> "Table":
         table.add_column(head, justify="right" if figure else "left", no_wrap=figure)
     for step, name, feature, value in frame.iter_rows():
         names = [Text(shorten(printable(part), WIDEST)) for part in (name, *([feature] if several else []))]
-        table.add_row(str(step), *names, "" if value != value else f"{value:+.4g}")
+        table.add_row(str(step), *names, "" if math.isnan(value) else f"{value:+.4g}")
     return table

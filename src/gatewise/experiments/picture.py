@@ -26,6 +26,8 @@ def check_picture(path: Path, panel: str) -> None:
     if path.suffix.lower() not in ENDINGS:
         raise OptionError(f"experiment: expected --picture to end in {', '.join(ENDINGS)}, got {path.name!r}. "
                           "Choose one of them.")  # fmt: skip
+    if not path.parent.is_dir():
+        raise OptionError(f"experiment: expected a folder for --picture, got none at {path.parent}. Make it first.")
     if panel not in (*PANELS, "all"):
         raise OptionError(f"experiment: expected --panel of {', '.join(PANELS)} or all, got {panel!r}. "
                           f"{did_you_mean(panel, [*PANELS, 'all'])}")  # fmt: skip

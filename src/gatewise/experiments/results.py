@@ -201,6 +201,9 @@ def read_results(folder: Path) -> Results | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not is_of_experiment(content):
+            raise RunError(f"experiment: expected {folder} to be empty or an experiment's, got {FILE} of something else. "
+                           "Choose another --out.")  # fmt: skip
         if content["version"] != VERSION:
             raise RunError(f"experiment: expected {path} of version {VERSION}, got {content['version']!r}. "
                            "Choose another --out.")  # fmt: skip
@@ -210,6 +213,28 @@ def read_results(folder: Path) -> Results | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"experiment: expected results in {path}, got a file that is damaged ({type(error).__name__}). "
                        "Choose another --out, or start anew with --overwrite.") from None  # fmt: skip
+
+
+def is_of_experiment(content: Any) -> bool:
+    """Whether this was in a ``results.json`` of an experiment, and not of a training or of anybody else."""
+    return isinstance(content, dict) and {"experiment", "networks"} <= content.keys()
+
+
+def check_ours(folder: Path) -> None:
+    """Refuses a folder with somebody else's files, also where its results are to be replaced.
+
+    Raises:
+        RunError: there are such files.
+    """
+    path, content = folder / FILE, {}
+    if path.exists():
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return  # cut off while it was written: it begins anew
+    if not is_of_experiment(content) and any(each.name != LOCK for each in folder.iterdir()):
+        raise RunError(f"experiment: expected {folder} to be empty or an experiment's, got other files in it. "
+                       "Choose another --out.")  # fmt: skip
 
 
 def _plain(finished: Finished) -> dict[str, Any]:

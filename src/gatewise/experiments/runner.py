@@ -11,7 +11,7 @@ from gatewise.errors import OptionError, RunError
 from gatewise.experiments.learning import Finished, Settings, learn
 from gatewise.experiments.models import check_model
 from gatewise.experiments.problems import Problem, problem
-from gatewise.experiments.results import FILE, LOCK, Key, Results, read_results
+from gatewise.experiments.results import FILE, Key, Results, check_ours, read_results
 
 DEFAULT_MODELS = ("rnn", "gru", "lstm-1997", "lstm", "lstm-chrono")
 
@@ -93,15 +93,15 @@ def prepare(plan: Plan, folder: Path | None, *, overwrite: bool = False) -> Resu
     empty = Results(plan.problem, plan.settings)
     if folder is None:
         return empty
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"experiment: expected a folder for --out, got the file {folder}. Choose another --out.")
     folder.mkdir(parents=True, exist_ok=True)
+    check_ours(folder)
     if overwrite:
         empty.save(folder)
         return empty
     found = read_results(folder)
     if found is None:
-        if any(path.name != LOCK for path in folder.iterdir()):
-            raise RunError(f"experiment: expected {folder} to be empty or an experiment's, got other files in it. "
-                           "Choose another --out.")  # fmt: skip
         return empty
     if (found.problem.name, found.problem.variant) != (plan.problem.name, plan.problem.variant):
         theirs = " ".join(filter(None, (found.problem.name, found.problem.variant)))
