@@ -202,7 +202,7 @@ def read_results(folder: Path) -> Results | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not is_of_experiment(content):
-            raise RunError(f"experiment: expected {folder} to be empty or an experiment's, got {FILE} of something else. "
+            raise RunError(f"experiment: expected {folder} to be empty or an experiment's, got other files in it. "
                            "Choose another --out.")  # fmt: skip
         if content["version"] != VERSION:
             raise RunError(f"experiment: expected {path} of version {VERSION}, got {content['version']!r}. "
