@@ -61,8 +61,8 @@ EXPORT int gatewise_abi() { return GATEWISE_ABI; }
 
 // What Python's description of each structure must agree with, in api.h's order.
 EXPORT int64_t gatewise_structure_bytes(int structure) {
-  const int64_t bytes[] = {sizeof(gatewise_weights), sizeof(gatewise_sequence), sizeof(gatewise_layer),
-                           sizeof(gatewise_norm),    sizeof(gatewise_dropout),  sizeof(gatewise_columns),
+  const int64_t bytes[] = {sizeof(gatewise_weights),  sizeof(gatewise_sequence), sizeof(gatewise_layer),
+                           sizeof(gatewise_norm),     sizeof(gatewise_dropout),  sizeof(gatewise_columns),
                            sizeof(gatewise_functions)};
   return bytes[structure];
 }
