@@ -204,6 +204,8 @@ def test_what_cannot_be_compared(folder, tmp_path):
         gatewise.compare([folder / "net-0", folder / "net-1", folder / "net-1" / ".." / "net-0"])
     with pytest.raises(OptionError, match="at least 100, got 5"):
         gatewise.compare([folder / "net-0", folder / "net-1"], resamples=5)
+    with pytest.raises(OptionError, match="from 0 on, got -1"):
+        gatewise.compare([folder / "net-0", folder / "net-1"], seed=-1)
     with pytest.raises(RunError, match=r"missing: expected a run directory"):
         gatewise.compare([folder / "net-0", folder / "missing"])
     shutil.copytree(folder / "net-0", tmp_path / "damaged")

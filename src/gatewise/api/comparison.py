@@ -109,12 +109,15 @@ def compare(
         The comparison; the first run, or setup, is the one that the others are compared with.
 
     Raises:
-        OptionError: fewer than two runs, a run twice, fewer than 100 resamples, or a page that is no ``.html``.
+        OptionError: fewer than two runs, a run twice, fewer than 100 resamples, a seed below 0, or a page that is no
+            ``.html``.
         RunError: a run is missing or damaged, the runs do not do the same, or a page is in the way.
         DataError: the data cannot be read, have no answers, do not fit a run, or no data are known.
     """
     if resamples < 100:
         raise OptionError(f"resamples: expected at least 100, got {resamples}. 2000 is a good start.")
+    if seed < 0:
+        raise OptionError(f"seed: expected a whole number from 0 on, got {seed}.")
     if out is not None:
         check_target(Path(out), overwrite=overwrite, suffixes=(".html",))
     setups = load_setups(runs, device=device, threads=threads)
