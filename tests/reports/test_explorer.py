@@ -163,7 +163,7 @@ def test_answers_of_every_task_are_told(prediction, reference, verdict, right, w
 def test_the_page_is_one_file_that_may_load_nothing():
     page = render(invented_traces.explorer("sound", evil='"><img src=http://evil.example/x.png>'))
     head = page[: page.index("</head>")]
-    assert "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:\"" in head
+    assert "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:\"" in head
     assert "<link" not in page
     assert not re.search(r"<(img|script|iframe)[^>]*\ssrc=", page)
     content = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)[1]

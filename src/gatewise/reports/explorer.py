@@ -289,18 +289,7 @@ def render(explorer: Explorer) -> str:
     """The page: one HTML file that loads nothing from anywhere, and whose policy forbids it to."""
     files = resources.files("gatewise.reports")
     style, script = ("".join(files.joinpath(name).read_text(encoding="utf-8") for name in names) for names in PARTS)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data:">
-<title>Inside {page.text(explorer.title)}</title>
-<style>
-{style}</style>
-</head>
+    return f"""{page.head(f"Inside {explorer.title}", style)}
 <body>
 <header>
 <h1>Inside {page.text(explorer.title)}</h1>

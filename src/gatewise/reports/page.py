@@ -190,6 +190,27 @@ def script_json(value: object) -> str:
     return content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def head(title: str, style: str) -> Html:
+    """The beginning of a document, until its body. Its policy forbids it to load anything from anywhere.
+
+    Args:
+        title: of the browser's window.
+        style: CSS.
+    """
+    return Html(f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
+style-src 'unsafe-inline'; img-src data: blob:">
+<title>{text(title)}</title>
+<style>
+{style}</style>
+</head>""")
+
+
 def page(title: str, header: Html, chapters: Mapping[str, Html]) -> str:
     """The whole document; it loads nothing from anywhere, and its policy forbids it to.
 
@@ -203,18 +224,7 @@ def page(title: str, header: Html, chapters: Mapping[str, Html]) -> str:
     files = resources.files("gatewise.reports")
     menu = "".join(f'<a href="#{anchor(name)}">{text(name)}</a>' for name in chapters)
     templates = script_json({"light": template(), "dark": template(dark=True)})
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<title>{text(title)}</title>
-<style>
-{files.joinpath("page.css").read_text(encoding="utf-8")}</style>
-</head>
+    return f"""{head(title, files.joinpath("page.css").read_text(encoding="utf-8"))}
 <body>
 <header>
 {header}
