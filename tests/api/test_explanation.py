@@ -9,20 +9,14 @@ import torch
 
 import gatewise
 from gatewise.errors import OptionError, RunError
+from small_runs import trained, trained_on_tones
 from texts import TINY, train_all
 
 METHODS = ("integrated-gradients", "occlusion")
 RNG = np.random.default_rng(0)
-SETTINGS = {"train.epochs": 2, "train.threads": 1, "model.hidden_sizes": [4]}
 X = RNG.normal(size=(30, 9, 2)) * [1, 5] + [0, 3]
 X[:, 4, 0] += 6 * (np.arange(30) % 3)
 CLASSES = np.array(["low", "middle", "high"])[np.arange(30) % 3]
-
-
-def trained(task, out, data, targets=None, **settings):
-    return gatewise.train(
-        task, data=data, targets=targets, out=out, settings={**SETTINGS, **settings}, progress=False, report=False
-    )
 
 
 @pytest.fixture(scope="module")
@@ -206,16 +200,7 @@ def test_of_a_forecast(tmp_path):
 
 
 def test_of_sound(tmp_path):
-    rate = 2000
-    time = np.arange(1200) / rate
-    sounds = []
-    for row in range(8):
-        wave = np.where((time > 0.2) & (time < 0.4), np.sin(2 * np.pi * (200 if row % 2 else 600) * time), 0.0)
-        sounds.append((wave + 0.001 * RNG.normal(size=1200)).astype(np.float32))
-    more = {"data.media.rate": rate, "model.recipe": "audio-lstm", "model.mel_bands": 6, "data.valid_fraction": 0.0}
-    run = trained(
-        "audio-classification", tmp_path / "run", sounds, ["low" if row % 2 else "high" for row in range(8)], **more
-    )
+    run, sounds = trained_on_tones(tmp_path / "run")
     found = run.explain(sounds, row=1)
     one = complete(found)
     assert one.values.shape == found.inputs.shape == (len(found.axis), 6)

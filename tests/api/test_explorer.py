@@ -17,19 +17,13 @@ from gatewise.api.pages import check_page
 from gatewise.data.corpus import CorpusAdapter
 from gatewise.errors import OptionError, RunError
 from reports.browser import BROWSER, ask
+from small_runs import RATE, trained, trained_on_tones
 from texts import train_all
 
 RNG = np.random.default_rng(0)
-SETTINGS = {"train.epochs": 2, "train.threads": 1, "model.hidden_sizes": [4]}
 X = RNG.normal(size=(40, 12, 2)) * [1, 5] + [0, 3]
 X[:, 4, 0] += 6 * (np.arange(40) % 2)
 CLASSES = np.array(["low", "high"])[np.arange(40) % 2]
-
-
-def trained(task, out, data, targets=None, **settings):
-    return gatewise.train(
-        task, data=data, targets=targets, out=out, settings={**SETTINGS, **settings}, progress=False, report=False
-    )
 
 
 def content_of(page):
@@ -167,23 +161,15 @@ def test_numbers_for_every_step_and_series(tmp_path):
 
 
 def test_sound_whose_quiet_ends_are_left_out(tmp_path):
-    rate = 2000
-    time = np.arange(1200) / rate
-    sounds = []
-    for row in range(8):
-        wave = np.where((time > 0.2) & (time < 0.4), np.sin(2 * np.pi * (200 if row % 2 else 600) * time), 0.0)
-        sounds.append((wave + 0.001 * RNG.normal(size=1200)).astype(np.float32))
-    more = {"data.media.rate": rate, "model.recipe": "audio-lstm", "model.mel_bands": 6, "data.valid_fraction": 0.0}
-    names = ["low" if row % 2 else "high" for row in range(8)]
-    run = trained("audio-classification", tmp_path / "run", sounds, names, **more)
+    run, sounds = trained_on_tones(tmp_path / "run")
     content = content_of(explore(run, sounds, rows=[1]).html)
     row = content["rows"][0]
     stretch = row["layers"][0]
-    assert 0.15 < stretch["begin"] / rate < 0.25
-    assert 0.35 < stretch["end"] / rate < 0.45
+    assert 0.15 < stretch["begin"] / RATE < 0.25
+    assert 0.35 < stretch["end"] / RATE < 0.45
     assert row["picture"]["source"].startswith("data:image/png;base64,")
     places = content["layers"][0]["examples"]["cell"]
-    known = [step / rate for sequence, step in zip(places["sequence"], places["step"], strict=True) if sequence >= 0]
+    known = [step / RATE for sequence, step in zip(places["sequence"], places["step"], strict=True) if sequence >= 0]
     assert min(known) > 0.15
     assert max(known) < 0.45
 

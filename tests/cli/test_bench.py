@@ -159,10 +159,14 @@ def test_ctrl_c_leaves_no_process():
     )
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     end = time.monotonic() + 60
-    while not (pids := children.read_text().split()) and time.monotonic() < end:
-        time.sleep(0.05)
-    os.kill(parent.pid, signal.SIGINT)  # the parent alone, as `kill -INT` does
-    out, err = parent.communicate(timeout=60)
+    try:
+        while not (pids := children.read_text().split()) and time.monotonic() < end:
+            time.sleep(0.05)
+        os.kill(parent.pid, signal.SIGINT)  # the parent alone, as `kill -INT` does
+        out, err = parent.communicate(timeout=60)
+    finally:
+        if parent.poll() is None:  # where the test fails, it must not leave ten minutes of work behind
+            os.killpg(parent.pid, signal.SIGKILL)
     assert pids
     assert (parent.returncode, out) == (130, ""), err
     assert "Traceback" not in err
